@@ -1,0 +1,1 @@
+"""What the words mean: intervals, days, datasets, states, errors. Standard library only."""

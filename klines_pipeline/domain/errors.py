@@ -1,0 +1,92 @@
+"""Every error the project raises on purpose, named by meaning and never by status code.
+
+KlinesError
+ ├── ConfigurationError        klines.yaml or the environment says something impossible
+ │    └── UnknownNameError     a symbol, market or interval nobody knows; carries the nearest known one
+ ├── TransientError            may succeed if asked again: 5xx, resets, time-outs, an outage's 403
+ │    ├── RateLimitedError     429; says how long to wait
+ │    └── BannedError          418; says until when nothing may be asked
+ ├── NotPublishedError         404 from the bucket: a normal answer
+ ├── BlockedError              451 or a firewall's 403 from REST: this address is not served
+ ├── RejectedRequestError      the exchange refused the request itself (a -11xx code)
+ ├── CorruptArchiveError       bytes that are not the archive they claim to be
+ └── IncompleteError           a reader asked for complete data and the lake has none
+
+What is not here: errors of the standard library (a full disk stays an OSError).
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from difflib import get_close_matches
+
+
+class KlinesError(Exception):
+    """Base of all; its text is a sentence with the remedy."""
+
+
+class ConfigurationError(KlinesError):
+    """The configuration cannot be used as written."""
+
+
+class UnknownNameError(ConfigurationError):
+    """A name that is not among the known ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "") -> None:
+        nearest = get_close_matches(name, list(known), n=1, cutoff=0.0)
+        hint = f" The nearest valid one is {nearest[0]!r}." if nearest else ""
+        prefix = f"{where}: " if where else ""
+        super().__init__(f"{prefix}unknown {kind} {name!r}.{hint}")
+        self.name = name
+
+
+class TransientError(KlinesError):
+    """The other side failed in a way that may pass."""
+
+    def __init__(self, message: str, *, http_status: int | None = None) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+
+
+class RateLimitedError(TransientError):
+    """429: wait `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message, http_status=429)
+        self.retry_after = retry_after
+
+
+class BannedError(TransientError):
+    """418: nothing may be asked of this host before `until` (UTC)."""
+
+    def __init__(self, message: str, *, until: datetime) -> None:
+        super().__init__(message, http_status=418)
+        self.until = until
+
+
+class NotPublishedError(KlinesError):
+    """The bucket has no such key."""
+
+
+class BlockedError(KlinesError):
+    """REST does not serve this address (region or firewall)."""
+
+    def __init__(self, message: str, *, http_status: int) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+
+
+class RejectedRequestError(KlinesError):
+    """REST understood the request and refused it, with its own code."""
+
+    def __init__(self, message: str, *, code: int, http_status: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.http_status = http_status
+
+
+class CorruptArchiveError(KlinesError):
+    """A truncated, damaged or foreign file in an archive's place."""
+
+
+class IncompleteError(KlinesError):
+    """The reader required complete data."""

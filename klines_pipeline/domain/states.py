@@ -1,0 +1,54 @@
+"""The named states of an archive, of a REST slice, and the reasons a certificate may give for a gap."""
+
+from enum import StrEnum
+
+
+class ArchiveState(StrEnum):
+    """What became of one symbol-day in the bucket."""
+
+    OK = "ok"
+    NOT_PUBLISHED = "not_published"
+    UNAVAILABLE = "unavailable"
+    CHECKSUM_ABSENT = "checksum_absent"
+    CHECKSUM_MISMATCH = "checksum_mismatch"
+    CORRUPT = "corrupt"
+
+
+class SliceState(StrEnum):
+    """What became of one REST slice."""
+
+    OK = "ok"
+    NO_DATA = "no_data"
+    BLOCKED = "blocked"
+    BANNED = "banned"
+    UNAVAILABLE = "unavailable"
+
+
+ANSWERED = frozenset({SliceState.OK, SliceState.NO_DATA})
+"""REST was reached and said what it has: only these are evidence."""
+
+
+class Reason(StrEnum):
+    """Why open_times are missing. One certificate may carry several, joined by `+`."""
+
+    EXCHANGE_HALT = "exchange_halt"
+    NOT_LISTED = "not_listed"
+    DELISTED = "delisted"
+    NO_DATA = "no_data"
+    NOT_PUBLISHED = "not_published"
+    CHECKSUM_ABSENT = "checksum_absent"
+    CHECKSUM_MISMATCH = "checksum_mismatch"
+    CORRUPT = "corrupt"
+    BLOCKED = "blocked"
+    UNAVAILABLE = "unavailable"
+
+
+EXPLAINED = frozenset({Reason.EXCHANGE_HALT, Reason.NOT_LISTED, Reason.DELISTED, Reason.NO_DATA})
+"""Reasons that say the exchange itself has no such kline, each with evidence."""
+
+
+class ChecksumPolicy(StrEnum):
+    """What to do with an archive whose checksum is absent or differs."""
+
+    QUARANTINE = "quarantine"
+    CROSS_CHECK = "cross_check"
