@@ -1,0 +1,88 @@
+"""One request, from its path to its answer: control, REST, bucket; faults and counting around them; the simulated Date."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from klines_pipeline.simulator.bucket_answers import key_of, listing_answer, object_answer, xml_error
+from klines_pipeline.simulator.clock import http_date
+from klines_pipeline.simulator.control import PREFIX, control_answer
+from klines_pipeline.simulator.fault_answers import RESET, with_faults
+from klines_pipeline.simulator.keyspace import CHECKSUM
+from klines_pipeline.simulator.rest_answers import endpoint_of, rest_answer
+from klines_pipeline.simulator.venue import Venue
+from klines_pipeline.simulator.workers import Workers
+
+log = logging.getLogger(__name__)
+
+_MOST_CONTROL_BYTES = 512 * 1024 * 1024
+_BROWSING_PAGE = "<html><head><title>Binance Data Collection</title></head><body><script>/* lists by script */</script></body></html>"
+
+Answer = Callable[[], Awaitable[web.StreamResponse]]
+
+
+def build_application(venue: Venue, workers: Workers) -> web.Application:
+    """The aiohttp application of a venue."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == PREFIX or request.path.startswith(PREFIX + "/"):
+            return await control_answer(request, venue, workers)
+        return await _counted(request, venue, workers)
+
+    async def stamp(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = http_date(venue.clock.now())
+
+    application = web.Application(client_max_size=_MOST_CONTROL_BYTES)
+    application.router.add_route("*", "/{path:.*}", answer)
+    application.on_response_prepare.append(stamp)
+    return application
+
+
+async def _counted(request: web.Request, venue: Venue, workers: Workers) -> web.StreamResponse:
+    group, endpoint, path, answer = _route(request, venue, workers)
+    status = "abandoned"
+    try:
+        striking = venue.faults.striking(path, group)
+        response = await (with_faults(request, striking, group, answer) if striking else answer())
+        status = "reset" if response.get(RESET) else str(response.status)
+        return response
+    except (ConnectionError, asyncio.CancelledError):
+        raise
+    except UnicodeError:
+        status = "400"
+        return xml_error(400, "InvalidURI", "Couldn't parse the specified URI.")
+    finally:
+        venue.tally.count(group=group, endpoint=endpoint, method=request.method, path=path, status=status)
+
+
+def _route(request: web.Request, venue: Venue, workers: Workers) -> tuple[str, str, str, Answer]:
+    """Group, REST endpoint, path as counted and matched (without the bucket's name before a key), and who answers."""
+    path = request.path
+    endpoint = endpoint_of(path, venue)
+    if endpoint is not None:
+        return "rest", endpoint, path, lambda: rest_answer(request, endpoint, venue, workers)
+    key = key_of(path)
+    if request.method not in {"GET", "HEAD"}:
+        return "other", "", path, _method_refused
+    if key == "":
+        return "listing", "", path, lambda: listing_answer(request, venue, workers)
+    if path == "/":
+        return "other", "", path, _browsing_page
+    if key is None:
+        return "other", "", path, _nothing_here
+    group = "checksums" if key.endswith(CHECKSUM) else "archives"
+    return group, "", f"/{key}", lambda: object_answer(request, key, venue, workers)
+
+
+async def _method_refused() -> web.StreamResponse:
+    return xml_error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+
+
+async def _browsing_page() -> web.StreamResponse:
+    return web.Response(text=_BROWSING_PAGE, content_type="text/html")
+
+
+async def _nothing_here() -> web.StreamResponse:
+    return web.Response(status=404)

@@ -1,0 +1,93 @@
+"""The symbols of the make-believe spot market: when each is listed, what it costs, how it trades.
+
+To add a symbol: one row. What the exchange fails to archive of it stands in `truths`.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from klines_pipeline.simulator.hashing import stream_key, uniform
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One listing, [start, end) in UTC; `end` None while the symbol trades."""
+
+    start: datetime
+    end: datetime | None = None
+
+    @property
+    def first_day(self) -> date:
+        """UTC day of the first kline."""
+        return self.start.date()
+
+    @property
+    def last_day(self) -> date | None:
+        """UTC day of the last kline, None while the symbol trades."""
+        return None if self.end is None else (self.end - timedelta(microseconds=1)).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A symbol. Decimals of price and lot together are at most 8, so that quote volumes are exact."""
+
+    symbol: str
+    base: str
+    quote: str
+    lives: tuple[Life, ...]
+    price: float
+    price_decimals: int
+    lot_decimals: int
+    volatility: float
+    """Scale of one minute's relative move."""
+    lots_per_minute: int
+    trades_per_minute: int
+    quiet: float = 0.0
+    """Share of minutes without any trade."""
+
+    def life_at(self, moment: datetime) -> Life | None:
+        """The listing in force at a UTC instant."""
+        return next((life for life in self.lives if life.start <= moment and (not life.end or moment < life.end)), None)
+
+
+def _utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+
+
+def _usdt(
+    base: str, start: datetime, price: float, decimals: tuple[int, int], volatility: float, lots: int, trades: int,
+    *, end: datetime | None = None, quiet: float = 0.0,
+) -> Listing:
+    return Listing(base + "USDT", base, "USDT", (Life(start, end),), price, *decimals, volatility, lots, trades, quiet)
+
+
+DEFAULT_LISTINGS: tuple[Listing, ...] = (
+    _usdt("BTC", _utc(2017, 8, 17, 4), 61_000.0, (2, 5), 0.0005, 1_900_000, 1_400),
+    _usdt("ETH", _utc(2017, 8, 17, 4), 2_900.0, (2, 4), 0.0006, 2_400_000, 900),
+    _usdt("BNB", _utc(2017, 11, 6, 3, 54), 480.0, (2, 3), 0.0006, 160_000, 260),
+    _usdt("XRP", _utc(2018, 5, 4, 8, 11), 1.1, (4, 1), 0.0007, 2_500_000, 420),
+    _usdt("ADA", _utc(2018, 4, 17, 4), 0.62, (4, 1), 0.0007, 900_000, 200),
+    _usdt("DOGE", _utc(2019, 7, 5, 12), 0.21, (5, 0), 0.0008, 700_000, 350),
+    _usdt("SOL", _utc(2020, 8, 11, 6), 145.0, (2, 3), 0.0008, 1_700_000, 600),
+    _usdt("ARB", _utc(2023, 3, 23, 15), 0.9, (4, 1), 0.0009, 400_000, 150),
+    _usdt("LUNA", _utc(2020, 8, 21, 10), 42.0, (4, 2), 0.0010, 300_000, 220, end=_utc(2022, 5, 13, 0, 40)),
+    Listing(
+        "USDCUSDT", "USDC", "USDT",
+        (Life(_utc(2018, 12, 15, 3), _utc(2022, 9, 29, 3)), Life(_utc(2023, 3, 12, 12))),
+        1.0, 4, 0, 0.000004, 90_000, 40,
+    ),
+    _usdt("VITE", _utc(2021, 3, 9, 8), 0.035, (5, 1), 0.0011, 30_000, 7, quiet=0.62),
+    _usdt("币安人生", _utc(2025, 1, 8, 13, 30), 0.31, (4, 1), 0.0013, 500_000, 240),
+    _usdt("NOVA", _utc(2025, 3, 3, 12), 2.4, (4, 2), 0.0014, 200_000, 130),
+)
+
+
+def extra_listings(count: int) -> tuple[Listing, ...]:
+    """`X0001USDT`, `X0002USDT`, ...: listed since 2020-01-01, for tests and benchmarks of width."""
+    since = _utc(2020, 1, 1)
+    names = (f"X{number:04d}" for number in range(1, count + 1))
+    return tuple(_usdt(name, since, 0.5 + 40 * uniform("price", name), (4, 2), 0.0008, *_pace(name)) for name in names)
+
+
+def _pace(name: str) -> tuple[int, int]:
+    return 20_000 + stream_key("lots", name) % 400_000, 30 + stream_key("trades", name) % 300

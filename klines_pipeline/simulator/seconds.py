@@ -1,0 +1,110 @@
+"""One-second klines derived from their minutes, so that aggregating them gives exactly the minutes back.
+
+What belongs here is the split of one minute into sixty parts; the minutes themselves are drawn in `walk`.
+"""
+
+import numpy as np
+
+from klines_pipeline.simulator.columns import Klines
+from klines_pipeline.simulator.hashing import Flags, Floats, Ints, stream_key, uniforms
+from klines_pipeline.simulator.listings import Listing
+from klines_pipeline.simulator.walk import MINUTE, Units
+
+SECOND = 1_000_000
+"""µs."""
+_PARTS = 60
+
+
+def _column(values: Ints) -> Ints:
+    return values[:, np.newaxis]
+
+
+def _share(total: Ints, weights: Floats) -> Ints:
+    """Split each row's total in proportion to its weights: whole numbers that add up to it."""
+    running = np.cumsum(weights, axis=1)
+    whole = np.where(running[:, -1:] > 0, running[:, -1:], 1.0)
+    reached = (running / whole * _column(total)).astype(np.int64)
+    reached[:, -1] = total
+    return np.diff(reached, axis=1, prepend=0)
+
+
+def _path(minutes: Klines, traded: Flags, draws: Floats, tick: int) -> tuple[Ints, Ints]:
+    """Opens and closes in ticks: from the minute's open to its close, within its low and high, moving on trades only."""
+    opens, closes = _column(minutes.open // tick), _column(minutes.close // tick)
+    low, high = _column(minutes.low // tick), _column(minutes.high // tick)
+    step = np.arange(1, _PARTS + 1) * (1.0 / _PARTS)
+    bend = step * (1.0 - step) * 3.0 * (draws - 0.5) * (high - low)
+    wished = np.clip(np.rint(opens + (closes - opens) * step + bend).astype(np.int64), low, high)
+    last = _PARTS - 1 - np.argmax(traded[:, ::-1], axis=1)
+    wished[np.arange(len(last)), last] = closes[:, 0]
+    index = np.maximum.accumulate(np.where(traded, np.arange(_PARTS), -1), axis=1)
+    held = np.where(index >= 0, np.take_along_axis(wished, np.maximum(index, 0), axis=1), opens)
+    return np.concatenate([opens, held[:, :-1]], axis=1), held
+
+
+def _extremes(minutes: Klines, traded: Flags, opens: Ints, closes: Ints, tick: int) -> tuple[Ints, Ints]:
+    """Highs and lows; the highest and the lowest traded second reach the minute's own."""
+    high, low = np.maximum(opens, closes), np.minimum(opens, closes)
+    row = np.arange(len(minutes))
+    some = traded.any(axis=1)
+    top = np.argmax(np.where(traded, high, -1), axis=1)
+    bottom = np.argmin(np.where(traded, low, np.iinfo(np.int64).max), axis=1)
+    high[row[some], top[some]] = (minutes.high // tick)[some]
+    low[row[some], bottom[some]] = (minutes.low // tick)[some]
+    return high, low
+
+
+def _average_prices(minutes: Klines, volume: Ints, middle: Floats, tick: int, mean: Floats) -> Floats:
+    """Average price of each second, in ticks, bent toward the high or low until their mean is the minute's."""
+    low, high = _column(minutes.low // tick) * 1.0, _column(minutes.high // tick) * 1.0
+    total = np.cumsum(volume, axis=1)[:, -1:]
+    found = np.cumsum(volume * middle, axis=1)[:, -1:] / np.maximum(total, 1)
+    up = np.clip((mean - found) / np.where(high > found, high - found, 1.0), 0.0, 1.0)
+    down = np.clip((found - mean) / np.where(found > low, found - low, 1.0), 0.0, 1.0)
+    return middle + (high - middle) * up - (middle - low) * down
+
+
+def _quotes(volume: Ints, price: Floats, total: Ints) -> Ints:
+    reached = np.rint(np.cumsum(volume * price, axis=1)).astype(np.int64)
+    reached = np.minimum(reached, _column(total))
+    reached[:, -1] = total
+    return np.diff(reached, axis=1, prepend=0)
+
+
+def seconds_of(seed: int, listing: Listing, minutes: Klines) -> Klines:
+    """Sixty one-second klines for each given minute of this symbol."""
+    unit = Units.of(listing)
+    key = stream_key(seed, listing.symbol, "second")
+    counters = _column(minutes.open_time // MINUTE) * 256 + np.arange(_PARTS)
+    draws = uniforms(key, counters)
+    trades = _share(minutes.trades, draws + 0.05)
+    traded = trades > 0
+    volume_lots, taker_lots = minutes.volume // unit.lot, minutes.taker_buy_volume // unit.lot
+    weights = np.where(traded, uniforms(key, counters + 64) * trades, 0.0)
+    volume = trades + _share(volume_lots - minutes.trades, weights)
+    opens, closes = _path(minutes, traded, uniforms(key, counters + 128), unit.tick)
+    high, low = _extremes(minutes, traded, opens, closes, unit.tick)
+    quote_total = minutes.quote_volume // unit.quote
+    mean = _column(quote_total) / np.maximum(_column(volume_lots), 1)
+    price = _average_prices(minutes, volume, (opens + closes) * 0.5, unit.tick, mean)
+    quote = _quotes(volume, price, quote_total)
+    high = np.where(traded, np.maximum(high, np.ceil(price).astype(np.int64)), high)
+    low = np.where(traded, np.minimum(low, np.floor(price).astype(np.int64)), low)
+    high = np.minimum(high, _column(minutes.high // unit.tick))
+    low = np.maximum(low, _column(minutes.low // unit.tick))
+    open_time = (_column(minutes.open_time) + np.arange(_PARTS) * SECOND).ravel()
+    return Klines(
+        open_time=open_time, open=opens.ravel() * unit.tick, high=high.ravel() * unit.tick,
+        low=low.ravel() * unit.tick, close=closes.ravel() * unit.tick, volume=volume.ravel() * unit.lot,
+        close_time=open_time + SECOND - 1, quote_volume=quote.ravel() * unit.quote, trades=trades.ravel(),
+        taker_buy_volume=_portion(volume, taker_lots, volume_lots).ravel() * unit.lot,
+        taker_buy_quote_volume=_portion(quote, taker_lots, volume_lots).ravel() * unit.quote,
+    )
+
+
+def _portion(parts: Ints, numerator: Ints, denominator: Ints) -> Ints:
+    """Each part times numerator/denominator, rounded so that rows still add up; no product leaves 64 bits."""
+    whole = np.maximum(_column(denominator), 1)
+    running = np.cumsum(parts, axis=1)
+    reached = running // whole * _column(numerator) + running % whole * _column(numerator) // whole
+    return np.diff(reached, axis=1, prepend=0)

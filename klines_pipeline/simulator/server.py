@@ -1,0 +1,166 @@
+"""The embedded exchange as an object: starts and stops the HTTP server in a thread, and steers it in-process.
+
+What its answers mean is elsewhere: `application` routes, `venue` holds the state.
+"""
+
+import asyncio
+import threading
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from klines_pipeline.simulator.application import build_application
+from klines_pipeline.simulator.bucket_listing import BUCKET
+from klines_pipeline.simulator.market import Market
+from klines_pipeline.simulator.revisions import Revision
+from klines_pipeline.simulator.stored import ObjectFacts
+from klines_pipeline.simulator.truths import ArchiveGap, archive_gaps
+from klines_pipeline.simulator.venue import ChecksumChoice, Venue
+from klines_pipeline.simulator.workers import Workers
+
+_START_TIMEOUT = 20.0
+_GRACE = 0.1
+"""Seconds that requests under way get when the server stops."""
+
+
+class EmbeddedExchange:
+    """A make-believe Binance on a loopback port, the same for the same seed. A context manager.
+
+    `now` (UTC, aware) is where its clock starts, `rate` how many simulated seconds pass per second, `root` a folder of
+    real archives laid over the synthetic ones.
+    """
+
+    def __init__(
+        self, *, seed: int = 7, now: datetime | None = None, rate: float = 1.0, root: Path | None = None,
+        extra_symbols: int = 0, host: str = "127.0.0.1", port: int = 0,
+    ) -> None:
+        self._venue = Venue(seed=seed, now=now, rate=rate, root=root, extra_symbols=extra_symbols)
+        self._address = (host, port)
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._halt: asyncio.Event | None = None
+        self._failure: BaseException | None = None
+        self.url = ""
+
+    def start(self) -> Self:
+        """Serve, in a thread of its own; `url` is set on return."""
+        if self._thread is not None:
+            raise RuntimeError("the embedded exchange is already running. Stop it before starting it again.")
+        ready = threading.Event()
+        self._failure = None
+        self._thread = threading.Thread(target=self._serve, args=(ready,), name="embedded-exchange", daemon=True)
+        self._thread.start()
+        if not ready.wait(_START_TIMEOUT):
+            raise TimeoutError(f"the embedded exchange did not start within {_START_TIMEOUT} s. Try again, or another port.")
+        if self._failure is not None:
+            self._thread.join()
+            self._thread = None
+            raise self._failure
+        return self
+
+    def stop(self) -> None:
+        """Close every connection and end the thread; harmless when not running."""
+        thread, self._thread = self._thread, None
+        if thread is None or self._loop is None or self._halt is None:
+            return
+        self._loop.call_soon_threadsafe(self._halt.set)
+        thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables that point the pipeline at this exchange."""
+        services = ("BINANCE_SPOT", "BINANCE_UM", "BINANCE_CM", "OKX", "VISION_DOWNLOAD")
+        return {"KLINES_VISION_LIST_URL": f"{self.url}/{BUCKET}", **{f"KLINES_{name}_URL": self.url for name in services}}
+
+    @property
+    def market(self) -> Market:
+        """The truth behind the answers: klines, halts, listings."""
+        return self._venue.market
+
+    def archive_gaps(self, symbol: str, day: date) -> tuple[ArchiveGap, ...]:
+        """What the synthetic archives of a symbol-day lack although REST has it."""
+        return archive_gaps(self.market.seed, symbol, day)
+
+    def publication_time(self, symbol: str, day: date) -> datetime:
+        """When a symbol-day's archives appear, UTC; the year 9999 if never."""
+        return self._venue.bucket.publication.at(symbol, day)
+
+    def add_fault(self, **fault: Any) -> None:
+        """Switch a fault on; the fields are those of `faults.Fault`."""
+        self._venue.faults.add(**fault)
+
+    def clear_faults(self) -> None:
+        """Switch all faults off."""
+        self._venue.faults.clear()
+
+    def now(self) -> datetime:
+        """The simulated instant, UTC."""
+        return self._venue.clock.now()
+
+    def set_clock(self, now: datetime | None = None, rate: float | None = None) -> None:
+        """Jump to an instant (UTC, aware), change the pace, or both."""
+        self._venue.clock.set(now, rate)
+
+    def set_limits(
+        self, *, weight_limit: int | None = None, window_seconds: float | None = None, ban_seconds: float | None = None
+    ) -> None:
+        """Change the REST limits; counters and bans are forgotten."""
+        self._venue.limit.configure(weight_limit=weight_limit, window_seconds=window_seconds, ban_seconds=ban_seconds)
+
+    def revise(self, key: str, *, with_checksum: bool = True) -> Revision:
+        """Rewrite a published archive in place; REST agrees with the new rows."""
+        return self._venue.revise(key, with_checksum=with_checksum)
+
+    def put_object(self, key: str, body: bytes, *, checksum: ChecksumChoice = "fresh") -> ObjectFacts:
+        """Place any bytes at a key; its `.CHECKSUM` is made `fresh`, removed (`none`) or left (`stale`)."""
+        return self._venue.put_object(key, body, checksum=checksum)
+
+    def remove_object(self, key: str) -> None:
+        """Make a key missing."""
+        self._venue.remove_object(key)
+
+    def hold_publication(self, symbol: str, day: date, *, until: datetime | None) -> None:
+        """Let a symbol-day's archives appear at `until` (UTC), or never."""
+        self._venue.hold_publication(symbol, day, until=until)
+
+    def requests(self) -> dict[str, Any]:
+        """What was asked since the start or the last reset; control requests not counted."""
+        return self._venue.tally.counts()
+
+    def reset_requests(self) -> None:
+        """Count from zero."""
+        self._venue.tally.reset()
+
+    def _serve(self, ready: threading.Event) -> None:
+        try:
+            asyncio.run(self._run(ready))
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits in start()
+            self._failure = error
+        finally:
+            ready.set()
+
+    async def _run(self, ready: threading.Event) -> None:
+        self._loop, self._halt = asyncio.get_running_loop(), asyncio.Event()
+        workers = Workers()
+        application = build_application(self._venue, workers)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_GRACE, auto_decompress=False)
+        await runner.setup()
+        try:
+            host, port = self._address
+            await web.TCPSite(runner, host, port, backlog=512).start()
+            self.url = f"http://{host}:{runner.addresses[0][1]}"
+            ready.set()
+            await self._halt.wait()
+        finally:
+            workers.close()
+            await runner.cleanup()

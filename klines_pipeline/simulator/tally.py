@@ -1,0 +1,49 @@
+"""What was asked of the exchange: counts per kind of request, status and path. Control requests are not counted."""
+
+import threading
+from collections import Counter
+from typing import Any
+
+
+class Tally:
+    """Counters since the start or the last reset; safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._groups: Counter[str] = Counter()
+            self._endpoints: Counter[str] = Counter()
+            self._statuses: Counter[str] = Counter()
+            self._methods: Counter[str] = Counter()
+            self._paths: Counter[str] = Counter()
+            self._downloads: Counter[str] = Counter()
+
+    def count(self, *, group: str, endpoint: str, method: str, path: str, status: str) -> None:
+        """One request was answered (`status` is a number or `reset`)."""
+        with self._lock:
+            self._groups[group] += 1
+            self._methods[method] += 1
+            self._statuses[status] += 1
+            self._paths[path] += 1
+            if group == "rest":
+                self._endpoints[endpoint] += 1
+            if group == "archives" and (method, status) == ("GET", "200"):
+                self._downloads[path] += 1
+
+    def counts(self) -> dict[str, Any]:
+        """Everything, as plain values. `duplicate_downloads` holds archives sent whole more than once."""
+        with self._lock:
+            return {
+                **{name: self._groups[name] for name in ("listing", "archives", "checksums", "other")},
+                "rest": dict(self._endpoints),
+                "rest_total": self._endpoints.total(),
+                "total": self._groups.total(),
+                "by_status": dict(self._statuses),
+                "by_method": dict(self._methods),
+                "by_path": dict(self._paths),
+                "duplicate_downloads": {path: times for path, times in self._downloads.items() if times > 1},
+            }

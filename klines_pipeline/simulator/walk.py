@@ -1,0 +1,116 @@
+"""One-minute klines out of a seed: prices by noise at every scale from a minute to two years, volumes beside them.
+
+Any UTC day is computed directly, in the length of the day. Listing dates and halts are `market`'s affair.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from klines_pipeline.simulator.columns import DECIMALS, Klines
+from klines_pipeline.simulator.hashing import Flags, Floats, Ints, stream_key, uniforms
+from klines_pipeline.simulator.listings import Listing
+
+MINUTE = 60_000_000
+"""µs."""
+_MINUTES = 1440
+_OCTAVES = 21
+_SQRT_2 = 1.4142135623730951
+_LOOK_BACK = 30
+"""A quiet symbol trades at least each 30th minute, so a day needs no more of the day before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """How many 1e-8 a tick, a lot, and a tick times a lot are."""
+
+    tick: int
+    lot: int
+    quote: int
+
+    @classmethod
+    def of(cls, listing: Listing) -> "Units":
+        """The units of a symbol."""
+        return cls(
+            tick=10 ** (DECIMALS - listing.price_decimals),
+            lot=10 ** (DECIMALS - listing.lot_decimals),
+            quote=10 ** (DECIMALS - listing.price_decimals - listing.lot_decimals),
+        )
+
+
+def _noise(key: int, minutes: Ints, octave: int) -> Floats:
+    """Value noise in [-1, 1) with one lattice point each 2**octave minutes."""
+    cells = minutes >> octave
+    lattice = uniforms(key ^ (octave << 56), np.arange(cells[0], cells[-1] + 2)) * 2.0 - 1.0
+    index = cells - cells[0]
+    left = lattice[index]
+    fraction = (minutes & ((1 << octave) - 1)) * (1.0 / (1 << octave))
+    return left + (lattice[index + 1] - left) * fraction
+
+
+def _exponential(values: Floats) -> Floats:
+    """(1 + x/64)**64: close to exp, and the same bits wherever IEEE multiplication is."""
+    power = values * (1.0 / 64) + 1.0
+    for _ in range(6):
+        power = power * power
+    return power
+
+
+def _prices(seed: int, listing: Listing, minutes: Ints) -> Ints:
+    """Price in ticks at each minute's start."""
+    key = stream_key(seed, listing.symbol, "price")
+    total = np.zeros(len(minutes))
+    for octave in range(_OCTAVES):
+        amplitude = (1 << (octave // 2)) * (_SQRT_2 if octave % 2 else 1.0) * listing.volatility
+        total += _noise(key, minutes, octave) * amplitude
+    ticks = np.rint(_exponential(total) * (listing.price * 10**listing.price_decimals))
+    return np.maximum(ticks, 10).astype(np.int64)
+
+
+def _lots_and_trades(seed: int, listing: Listing, minutes: Ints, move: Floats) -> tuple[Ints, Ints]:
+    key = stream_key(seed, listing.symbol, "volume")
+    activity = 1.0 + _noise(key, minutes, 7) * 0.5 + _noise(key, minutes, 10) * 0.35
+    burst = uniforms(key, minutes * 2)
+    size = (burst * burst * burst * 2.2 + 0.25) * activity * (move * 0.6 + 0.5)
+    lots = (size * listing.lots_per_minute).astype(np.int64) + 4
+    spread = uniforms(key, minutes * 2 + 1) * 0.8 + 0.6
+    trades = (size * spread * listing.trades_per_minute).astype(np.int64) + 4
+    return lots, np.minimum(trades, lots)
+
+
+def _trading(seed: int, listing: Listing, minutes: Ints) -> Flags:
+    if not listing.quiet:
+        return np.ones(len(minutes), dtype=np.bool_)
+    drawn = uniforms(stream_key(seed, listing.symbol, "quiet"), minutes)
+    return (drawn >= listing.quiet) | (minutes % _LOOK_BACK == 0)
+
+
+def day_of_minutes(seed: int, listing: Listing, day_start: int) -> Klines:
+    """The 1440 one-minute klines of the UTC day that starts at `day_start` (µs), as if always listed."""
+    first = day_start // MINUTE
+    minutes = np.arange(first - _LOOK_BACK, first + _MINUTES, dtype=np.int64)
+    boundary = _prices(seed, listing, np.arange(minutes[0], minutes[-1] + 2))
+    trading = _trading(seed, listing, minutes)
+    index = np.arange(len(minutes))
+    last_traded = np.maximum.accumulate(np.where(trading, index, 0))
+    close = boundary[1:][last_traded]
+    previous = np.r_[boundary[0], close[:-1]]
+    draws = [uniforms(stream_key(seed, listing.symbol, "bar", part), minutes) for part in range(5)]
+    jump = np.where(draws[0] < 0.5, 0, (draws[0] * 8.0).astype(np.int64) - 5)
+    opens = np.where(trading, np.maximum(previous + jump, 1), close)
+    reach = previous * (listing.volatility * 1.6)
+    high = np.maximum(opens, close) + np.where(trading, (draws[1] * draws[1] * reach).astype(np.int64), 0)
+    low = np.minimum(opens, close) - np.where(trading, (draws[2] * draws[2] * reach).astype(np.int64), 0)
+    low = np.maximum(low, 1)
+    lots, trades = _lots_and_trades(seed, listing, minutes, np.abs(close - opens) / (reach + 1.0))
+    lots, trades = np.where(trading, lots, 0), np.where(trading, trades, 0)
+    average = low + ((high - low) * ((draws[3] + draws[4]) * 0.5)).astype(np.int64)
+    taker = (lots * (draws[3] * 0.6 + 0.2)).astype(np.int64)
+    unit = Units.of(listing)
+    open_time = minutes * MINUTE
+    return Klines(
+        open_time=open_time, open=opens * unit.tick, high=high * unit.tick, low=low * unit.tick,
+        close=close * unit.tick, volume=lots * unit.lot, close_time=open_time + MINUTE - 1,
+        quote_volume=lots * average * unit.quote, trades=trades, taker_buy_volume=taker * unit.lot,
+        taker_buy_quote_volume=taker * average * unit.quote,
+    ).take(slice(_LOOK_BACK, None))
