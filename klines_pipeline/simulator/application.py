@@ -1,4 +1,4 @@
-"""One request, from its path to its answer: control, REST, bucket; faults and counting around them; the simulated Date."""
+"""One request, from path to answer: control, REST or bucket; faults and counting around them; the simulated Date."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from klines_pipeline.simulator.workers import Workers
 log = logging.getLogger(__name__)
 
 _MOST_CONTROL_BYTES = 512 * 1024 * 1024
-_BROWSING_PAGE = "<html><head><title>Binance Data Collection</title></head><body><script>/* lists by script */</script></body></html>"
+_BROWSING_PAGE = "<html><head><title>Binance Data Collection</title></head><body><script></script></body></html>"
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]
 

@@ -102,7 +102,8 @@ class Bucket:
 
     def has_ready(self, key: str) -> bool:
         """Whether `read` and `facts` answer at once, without generating an archive."""
-        return self.shelf.get(key) is not None or (self._bodies.get(key) is not None and self._facts.get(key) is not None)
+        generated = self._bodies.get(key) is not None and self._facts.get(key) is not None
+        return generated or self.shelf.get(key) is not None
 
     def read(self, key: str) -> bytes:
         """The bytes of an existing key."""

@@ -15,7 +15,9 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _LONGEST_NUMBER = 18
 
 
-def xml_error(status: int, code: str, message: str, *, detail: str = "", headers: dict[str, str] | None = None) -> web.Response:
+def xml_error(
+    status: int, code: str, message: str, *, detail: str = "", headers: dict[str, str] | None = None
+) -> web.Response:
     """An error as S3 words it; `detail` is ready XML."""
     text = (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message>'
@@ -70,7 +72,7 @@ def _ranged(request: web.Request, body: bytes, headers: dict[str, str]) -> web.R
     """The whole body, the part asked for, or 416; a range S3 would not understand is ignored, as there."""
     found = _RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
     first, last = found.groups() if found else ("", "")
-    if not first and not last or max(len(first), len(last)) > _LONGEST_NUMBER:
+    if (not first and not last) or max(len(first), len(last)) > _LONGEST_NUMBER:
         return web.Response(body=body, headers=headers)
     if first and last and int(last) < int(first):
         return web.Response(body=body, headers=headers)

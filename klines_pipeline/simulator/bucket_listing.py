@@ -1,11 +1,11 @@
 """S3 ListObjects, versions 1 and 2: query in, XML page out. Knows the bucket's keys, not HTTP.
 
-Quirks kept on purpose: NextMarker only with a delimiter, no continuation token in version 1, `start-after` refused there.
+Quirks kept: NextMarker only with a delimiter; no continuation token in version 1, and `start-after` refused there.
 """
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from klines_pipeline.simulator.bucket import Bucket
 
 BUCKET = "data.binance.vision"
 MOST_ENTRIES = 1000
+Echo = tuple[tuple[str, str], ...]
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
@@ -36,7 +37,7 @@ class ListingQuery:
     after: str
     most: int
     encoded: bool
-    echo: tuple[tuple[str, str], ...]
+    echo: Echo
     """Elements that repeat the request, in S3's order."""
 
     @classmethod
@@ -45,14 +46,7 @@ class ListingQuery:
         version = 2 if query.get("list-type") == "2" else 1
         if version == 1 and "start-after" in query:
             raise BadListing("start-after only supported in REST.GET.BUCKET with list-type=2", argument="start-after")
-        marker, after = query.get("marker", ""), query.get("start-after", "")
-        token = query.get("continuation-token") if version == 2 else None
-        if version == 1:
-            echo, position = (("Marker", marker),), marker
-        else:
-            echo = (("StartAfter", after),) if after else ()
-            position = after if token is None else _read_token(token)
-            echo += (("ContinuationToken", token),) if token is not None else ()
+        echo, position = _read_marker(query) if version == 1 else _read_start(query)
         encoding = query.get("encoding-type")
         if encoding not in {None, "url"}:
             raise BadListing("Invalid Encoding Method specified in Request", argument="encoding-type")
@@ -95,27 +89,31 @@ def list_objects(bucket: Bucket, query: ListingQuery, *, now: datetime, hidden: 
 
 def _collect(bucket: Bucket, query: ListingQuery, now: datetime, hidden: Callable[[str], bool]) -> _Page:
     page = _Page()
-    prefix = query.prefix.encode()
-    bound = max(prefix, _first_bound(query))
-    while bound is not None and query.most:
-        bound, before = None, bound
-        for encoded in bucket.keys_from(before, now):
-            if not encoded.startswith(prefix):
-                return page
-            key = encoded.decode()
-            if hidden(key):
-                continue
-            if len(page) == query.most:
-                page.truncated = True
-                return page
-            folder = _folder(key, query)
-            page.last = folder or key
-            if folder:
-                page.folders.append(folder)
-                bound = _after_folder(folder)
-                break
-            page.keys.append(key)
+    bound = max(query.prefix.encode(), _first_bound(query))
+    while query.most and _fill(page, bucket.keys_from(bound, now), query, hidden):
+        bound = _after_folder(page.last)
     return page
+
+
+def _fill(page: _Page, keys: Iterable[bytes], query: ListingQuery, hidden: Callable[[str], bool]) -> bool:
+    """Add keys up to and including the first folder; True if there is more behind that folder."""
+    prefix = query.prefix.encode()
+    for encoded in keys:
+        if not encoded.startswith(prefix):
+            return False
+        key = encoded.decode()
+        if hidden(key):
+            continue
+        if len(page) == query.most:
+            page.truncated = True
+            return False
+        folder = _folder(key, query)
+        page.last = folder or key
+        if folder:
+            page.folders.append(folder)
+            return True
+        page.keys.append(key)
+    return False
 
 
 def _first_bound(query: ListingQuery) -> bytes:
@@ -147,6 +145,18 @@ def _contents(bucket: Bucket, key: str, write: Callable[[str], str]) -> str:
 
 def _element(name: str, text: str) -> str:
     return f"<{name}>{text}</{name}>"
+
+
+def _read_marker(query: Mapping[str, str]) -> tuple[Echo, str]:
+    marker = query.get("marker", "")
+    return (("Marker", marker),), marker
+
+
+def _read_start(query: Mapping[str, str]) -> tuple[Echo, str]:
+    names = {"StartAfter": "start-after", "ContinuationToken": "continuation-token"}
+    echo = tuple((element, query[name]) for element, name in names.items() if query.get(name))
+    token = query.get("continuation-token")
+    return echo, query.get("start-after", "") if token is None else _read_token(token)
 
 
 def _read_most(query: Mapping[str, str]) -> int:

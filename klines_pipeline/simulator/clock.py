@@ -1,4 +1,4 @@
-"""The exchange's clock: simulated UTC that may start anywhere, run faster, or stand still. The only one handlers read."""
+"""The exchange's clock: simulated UTC that starts anywhere, runs faster, or stands still. Handlers read no other."""
 
 import threading
 import time
@@ -62,7 +62,7 @@ def http_date(moment: datetime) -> str:
 
 def _in_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
-        raise ValueError(f"{moment} has no time zone. Give the clock an aware instant, for example 2025-03-04T09:00:00Z.")
+        raise ValueError(f"{moment} has no time zone. Give the clock an aware one, such as 2025-03-04T09:00:00Z.")
     return moment.astimezone(UTC)
 
 

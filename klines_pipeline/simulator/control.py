@@ -19,6 +19,7 @@ from klines_pipeline.simulator.venue import ChecksumChoice, Venue
 from klines_pipeline.simulator.workers import Workers
 
 PREFIX = "/control"
+LIMIT_FIELDS = ("weight_limit", "window_seconds", "ban_seconds")
 _CHECKSUM_CHOICES: dict[object, ChecksumChoice] = {True: "fresh", False: "none", "stale": "stale"}
 
 Payload = Mapping[str, Any]
@@ -31,7 +32,8 @@ async def control_answer(request: web.Request, venue: Venue, workers: Workers) -
     action = ACTIONS.get((request.method, path))
     if action is None:
         known = [f"{method} {PREFIX}/{name}" for method, name in ACTIONS]
-        return web.json_response({"error": f"{request.method} {request.path} is no control request.", "known": known}, status=404)
+        complaint = f"{request.method} {request.path} is no control request."
+        return web.json_response({"error": complaint, "known": known}, status=404)
     try:
         payload = _payload(await request.read())
         return web.json_response(await workers.run(lambda: action(venue, payload)))
@@ -109,12 +111,11 @@ def _hold_publication(venue: Venue, payload: Payload) -> dict[str, Any]:
 
 
 def _limits(venue: Venue, payload: Payload) -> dict[str, Any]:
-    limit = venue.limit
-    return {"weight_limit": limit.weight_limit, "window_seconds": limit.window_seconds, "ban_seconds": limit.ban_seconds}
+    return {name: getattr(venue.limit, name) for name in LIMIT_FIELDS}
 
 
 def _set_limits(venue: Venue, payload: Payload) -> dict[str, Any]:
-    unknown = payload.keys() - {"weight_limit", "window_seconds", "ban_seconds"}
+    unknown = payload.keys() - set(LIMIT_FIELDS)
     if unknown:
         raise ValueError(f"unknown field of limits: {', '.join(sorted(unknown))}.")
     venue.limit.configure(**payload)

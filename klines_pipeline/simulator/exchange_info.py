@@ -48,7 +48,7 @@ def _wanted(known: Mapping[str, str]) -> list[str] | None:
     except (ValueError, RecursionError):
         names = None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise RestError(-1100, "Illegal characters found in parameter 'symbols'; legal range is a JSON array of symbols.")
+        raise RestError(-1100, "Illegal characters found in parameter 'symbols'; legal is a JSON array of symbols.")
     for name in names:
         check_symbol(name, parameter="symbols")
     return list(dict.fromkeys(names))

@@ -66,7 +66,8 @@ def _status(fault: Fault, status: int, group: str) -> web.Response:
     if status in {418, 429}:
         headers.setdefault("Retry-After", "1")
         return error_answer(-1003, "Too many requests.", status=status, headers=headers)
-    return error_answer(-1001, "Internal error; unable to process your request. Please try again.", status=status, headers=headers)
+    message = "Internal error; unable to process your request. Please try again."
+    return error_answer(-1001, message, status=status, headers=headers)
 
 
 async def _damaged(request: web.Request, response: web.Response, fault: Fault) -> web.StreamResponse:

@@ -46,7 +46,7 @@ class Fault:
         _check(self.kind in KINDS, f"unknown kind of fault {self.kind!r}. Use one of {', '.join(KINDS)}.")
         _check(self.group in {None, *GROUPS}, f"unknown group {self.group!r}. Use one of {', '.join(GROUPS)}.")
         _check(self.when in {"body", "headers"}, f"when is {self.when!r}. Use 'body' or 'headers'.")
-        _check(isinstance(self.status, int) and 200 <= self.status <= 599, f"status {self.status} is not within 200..599.")
+        _check(200 <= self.status <= 599, f"status {self.status} is not within 200..599.")
         _check(0 <= self.probability <= 1, f"probability {self.probability} is not within 0..1.")
         _check(0 <= self.seconds <= 3600, f"seconds {self.seconds} is not within 0..3600.")
         if self.match.startswith("re:"):
@@ -115,8 +115,8 @@ class Faults:
         if not self._rules:
             return []
         with self._lock:
-            rules = enumerate(self._rules)
-            return [fault for number, fault in rules if fault.covers(path, group) and fault.fires(path, self._seed, number)]
+            covering = [(number, fault) for number, fault in enumerate(self._rules) if fault.covers(path, group)]
+            return [fault for number, fault in covering if fault.fires(path, self._seed, number)]
 
     def hides(self, key: str) -> bool:
         """Whether a key must not be listed."""

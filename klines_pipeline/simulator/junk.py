@@ -1,4 +1,4 @@
-"""Keys that do not belong among archives but lie in the real bucket: leftovers and unpadded names, without checksums."""
+"""Keys that do not belong among archives but lie in the real bucket: leftovers, unpadded names, no checksums."""
 
 from datetime import UTC, datetime
 

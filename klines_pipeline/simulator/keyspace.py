@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from klines_pipeline.domain.interval import DAILY_INTERVALS
 from klines_pipeline.simulator.listings import Listing
@@ -67,7 +68,7 @@ class KeySpace:
         start = max(bisect_left(self._folders, (bound + b"\0",)) - 1, 0)
         for _, symbol, interval in self._folders[start:]:
             for days in self._day_ranges(symbol, until):
-                first = bisect_left(days, bound, key=lambda day: self._last_key(symbol, interval, day))  # noqa: B023 - used at once
+                first = bisect_left(days, bound, key=partial(self._last_key, symbol, interval))
                 for ordinal in days[first:]:
                     yield ArchiveKey(self._prefix, symbol, interval, date.fromordinal(ordinal))
 

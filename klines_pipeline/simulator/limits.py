@@ -1,4 +1,4 @@
-"""Request weight per address and minute: 429 above the limit, 418 for those who go on. Spot's rules, any market's numbers.
+"""Request weight per address and minute: 429 above the limit, 418 for those who go on.
 
 Time is the clock's `limit_seconds`; what a request weighs stands in `markets`.
 """
@@ -35,13 +35,15 @@ class WeightLimit:
         self.weight_limit = weight_limit
         self.window_seconds = 60.0
         self.ban_seconds = _FIRST_BAN
-        self._forget()
+        self._used = self._refused = self._bans = 0
+        self._window_end = self._banned_until = 0.0
 
     def configure(
         self, *, weight_limit: int | None = None, window_seconds: float | None = None, ban_seconds: float | None = None
     ) -> None:
         """Change the limit, its window, or the first ban's length (seconds); counters and bans are forgotten."""
-        for name, value in (("weight_limit", weight_limit), ("window_seconds", window_seconds), ("ban_seconds", ban_seconds)):
+        given = {"weight_limit": weight_limit, "window_seconds": window_seconds, "ban_seconds": ban_seconds}
+        for name, value in given.items():
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, not {value}.")
         with self._lock:

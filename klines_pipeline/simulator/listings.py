@@ -55,8 +55,16 @@ def _utc(*parts: int) -> datetime:
 
 
 def _usdt(
-    base: str, start: datetime, price: float, decimals: tuple[int, int], volatility: float, lots: int, trades: int,
-    *, end: datetime | None = None, quiet: float = 0.0,
+    base: str,
+    start: datetime,
+    price: float,
+    decimals: tuple[int, int],
+    volatility: float,
+    lots: int,
+    trades: int,
+    *,
+    end: datetime | None = None,
+    quiet: float = 0.0,
 ) -> Listing:
     return Listing(base + "USDT", base, "USDT", (Life(start, end),), price, *decimals, volatility, lots, trades, quiet)
 
@@ -72,9 +80,16 @@ DEFAULT_LISTINGS: tuple[Listing, ...] = (
     _usdt("ARB", _utc(2023, 3, 23, 15), 0.9, (4, 1), 0.0009, 400_000, 150),
     _usdt("LUNA", _utc(2020, 8, 21, 10), 42.0, (4, 2), 0.0010, 300_000, 220, end=_utc(2022, 5, 13, 0, 40)),
     Listing(
-        "USDCUSDT", "USDC", "USDT",
+        "USDCUSDT",
+        "USDC",
+        "USDT",
         (Life(_utc(2018, 12, 15, 3), _utc(2022, 9, 29, 3)), Life(_utc(2023, 3, 12, 12))),
-        1.0, 4, 0, 0.000004, 90_000, 40,
+        1.0,
+        4,
+        0,
+        0.000004,
+        90_000,
+        40,
     ),
     _usdt("VITE", _utc(2021, 3, 9, 8), 0.035, (5, 1), 0.0011, 30_000, 7, quiet=0.62),
     _usdt("币安人生", _utc(2025, 1, 8, 13, 30), 0.31, (4, 1), 0.0013, 500_000, 240),

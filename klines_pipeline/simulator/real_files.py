@@ -1,6 +1,6 @@
 """A folder of real archives laid over the synthetic ones: paths are keys without the leading `data/`.
 
-Bytes are served untouched; REST answers from the rows of the daily kline zips. Everything but zips and checksums is ignored.
+Bytes are served untouched; REST answers from the rows of daily kline zips. Only zips and checksums are looked at.
 """
 
 import zipfile

@@ -57,14 +57,15 @@ async def _served(request: web.Request, endpoint: str, venue: Venue, workers: Wo
 
 def error_answer(code: int, message: str, *, status: int = 400, headers: dict[str, str] | None = None) -> web.Response:
     """`{"code": ..., "msg": ...}`."""
-    return web.json_response({"code": code, "msg": message}, status=status, headers=headers)
+    text = json.dumps({"code": code, "msg": message}, ensure_ascii=False, separators=(",", ":"))
+    return web.json_response(text=text, status=status, headers=headers)
 
 
 def _limited(charge: Charge, venue: Venue) -> web.Response:
     headers = {"Retry-After": str(charge.retry_after)}
     if charge.status == 418:
         until = to_milliseconds(venue.clock.now() + timedelta(seconds=charge.simulated_wait))
-        text = f"Way too much request weight used; IP banned until {until}. Please use WebSocket Streams for live updates."
+        text = f"Way too much request weight used; IP banned until {until}. Please use WebSocket Streams."
     else:
         text = (
             f"Too much request weight used; current limit is {venue.limit.weight_limit} request weight per 1 MINUTE. "
@@ -75,7 +76,7 @@ def _limited(charge: Charge, venue: Venue) -> web.Response:
 
 def _unknown_path(request: web.Request) -> web.Response:
     if "text/html" in request.headers.get("Accept", ""):
-        return web.Response(status=404, text="<html><body><h2>404 Not found</h2></body></html>", content_type="text/html")
+        return web.Response(status=404, text="<html><body>404 Not found</body></html>", content_type="text/html")
     return web.Response(status=404)
 
 

@@ -29,7 +29,7 @@ def _share(total: Ints, weights: Floats) -> Ints:
 
 
 def _path(minutes: Klines, traded: Flags, draws: Floats, tick: int) -> tuple[Ints, Ints]:
-    """Opens and closes in ticks: from the minute's open to its close, within its low and high, moving on trades only."""
+    """Opens and closes in ticks: from the minute's open to its close, within low and high, moving on trades only."""
     opens, closes = _column(minutes.open // tick), _column(minutes.close // tick)
     low, high = _column(minutes.low // tick), _column(minutes.high // tick)
     step = np.arange(1, _PARTS + 1) * (1.0 / _PARTS)
@@ -85,8 +85,9 @@ def seconds_of(seed: int, listing: Listing, minutes: Klines) -> Klines:
     opens, closes = _path(minutes, traded, uniforms(key, counters + 128), unit.tick)
     high, low = _extremes(minutes, traded, opens, closes, unit.tick)
     quote_total = minutes.quote_volume // unit.quote
-    mean = _column(quote_total) / np.maximum(_column(volume_lots), 1)
-    price = _average_prices(minutes, volume, (opens + closes) * 0.5, unit.tick, mean)
+    mean: Floats = _column(quote_total) / np.maximum(_column(volume_lots), 1)
+    middle = (opens + closes).astype(np.float64) * 0.5
+    price = _average_prices(minutes, volume, middle, unit.tick, mean)
     quote = _quotes(volume, price, quote_total)
     high = np.where(traded, np.maximum(high, np.ceil(price).astype(np.int64)), high)
     low = np.where(traded, np.minimum(low, np.floor(price).astype(np.int64)), low)
@@ -94,9 +95,15 @@ def seconds_of(seed: int, listing: Listing, minutes: Klines) -> Klines:
     low = np.maximum(low, _column(minutes.low // unit.tick))
     open_time = (_column(minutes.open_time) + np.arange(_PARTS) * SECOND).ravel()
     return Klines(
-        open_time=open_time, open=opens.ravel() * unit.tick, high=high.ravel() * unit.tick,
-        low=low.ravel() * unit.tick, close=closes.ravel() * unit.tick, volume=volume.ravel() * unit.lot,
-        close_time=open_time + SECOND - 1, quote_volume=quote.ravel() * unit.quote, trades=trades.ravel(),
+        open_time=open_time,
+        open=opens.ravel() * unit.tick,
+        high=high.ravel() * unit.tick,
+        low=low.ravel() * unit.tick,
+        close=closes.ravel() * unit.tick,
+        volume=volume.ravel() * unit.lot,
+        close_time=open_time + SECOND - 1,
+        quote_volume=quote.ravel() * unit.quote,
+        trades=trades.ravel(),
         taker_buy_volume=_portion(volume, taker_lots, volume_lots).ravel() * unit.lot,
         taker_buy_quote_volume=_portion(quote, taker_lots, volume_lots).ravel() * unit.quote,
     )

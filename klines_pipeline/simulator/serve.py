@@ -10,8 +10,14 @@ from klines_pipeline.simulator.server import EmbeddedExchange
 
 
 def serve(
-    *, host: str = "127.0.0.1", port: int = 0, seed: int = 7, now: datetime | None = None, rate: float = 1.0,
-    root: Path | None = None, extra_symbols: int = 0,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    seed: int = 7,
+    now: datetime | None = None,
+    rate: float = 1.0,
+    root: Path | None = None,
+    extra_symbols: int = 0,
 ) -> None:
     """Serve until SIGINT or SIGTERM. The first line names the address, the next ones are ready for a shell."""
     finished = threading.Event()

@@ -34,8 +34,15 @@ class EmbeddedExchange:
     """
 
     def __init__(
-        self, *, seed: int = 7, now: datetime | None = None, rate: float = 1.0, root: Path | None = None,
-        extra_symbols: int = 0, host: str = "127.0.0.1", port: int = 0,
+        self,
+        *,
+        seed: int = 7,
+        now: datetime | None = None,
+        rate: float = 1.0,
+        root: Path | None = None,
+        extra_symbols: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self._venue = Venue(seed=seed, now=now, rate=rate, root=root, extra_symbols=extra_symbols)
         self._address = (host, port)
@@ -54,7 +61,7 @@ class EmbeddedExchange:
         self._thread = threading.Thread(target=self._serve, args=(ready,), name="embedded-exchange", daemon=True)
         self._thread.start()
         if not ready.wait(_START_TIMEOUT):
-            raise TimeoutError(f"the embedded exchange did not start within {_START_TIMEOUT} s. Try again, or another port.")
+            raise TimeoutError(f"the embedded exchange did not start within {_START_TIMEOUT} s. Try another port.")
         if self._failure is not None:
             self._thread.join()
             self._thread = None
@@ -80,7 +87,8 @@ class EmbeddedExchange:
     def environment(self) -> dict[str, str]:
         """The environment variables that point the pipeline at this exchange."""
         services = ("BINANCE_SPOT", "BINANCE_UM", "BINANCE_CM", "OKX", "VISION_DOWNLOAD")
-        return {"KLINES_VISION_LIST_URL": f"{self.url}/{BUCKET}", **{f"KLINES_{name}_URL": self.url for name in services}}
+        same = {f"KLINES_{name}_URL": self.url for name in services}
+        return {"KLINES_VISION_LIST_URL": f"{self.url}/{BUCKET}", **same}
 
     @property
     def market(self) -> Market:

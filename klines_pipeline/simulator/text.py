@@ -14,7 +14,8 @@ from klines_pipeline.simulator.hashing import Flags, Ints
 TimeUnit = Literal["ms", "us"]
 Bytes = NDArray[np.uint8]
 
-_FOUR_DIGITS: Bytes = np.frombuffer("".join(f"{number:04d}" for number in range(10_000)).encode(), np.uint8).reshape(-1, 4)
+_UP_TO_9999 = "".join(f"{number:04d}" for number in range(10_000)).encode()
+_FOUR_DIGITS: Bytes = np.frombuffer(_UP_TO_9999, np.uint8).reshape(-1, 4)
 _GROUPS = 5
 _INTEGER_DIGITS = 4 * _GROUPS - DECIMALS
 
@@ -67,7 +68,8 @@ def _render(klines: Klines, unit: TimeUnit, *, opening: str, quote: str, closing
     pieces.append(_literal(closing, rows))
     text = np.concatenate([letters for letters, _ in pieces], axis=1)
     kept = np.concatenate([flags for _, flags in pieces], axis=1)
-    return text[kept].tobytes()
+    letters: Bytes = text[kept]
+    return letters.tobytes()
 
 
 def csv_rows(klines: Klines, unit: TimeUnit) -> bytes:

@@ -29,9 +29,7 @@ ChecksumChoice = Literal["fresh", "none", "stale"]
 class Venue:
     """Everything a handler may ask."""
 
-    def __init__(
-        self, *, seed: int, now: datetime | None, rate: float, root: Path | None, extra_symbols: int
-    ) -> None:
+    def __init__(self, *, seed: int, now: datetime | None, rate: float, root: Path | None, extra_symbols: int) -> None:
         self.rules = SPOT
         self.clock = SimulatedClock(start=now, rate=rate)
         self.market = Market(seed=seed, extra_symbols=extra_symbols)

@@ -43,9 +43,10 @@ def _noise(key: int, minutes: Ints, octave: int) -> Floats:
     cells = minutes >> octave
     lattice = uniforms(key ^ (octave << 56), np.arange(cells[0], cells[-1] + 2)) * 2.0 - 1.0
     index = cells - cells[0]
-    left = lattice[index]
-    fraction = (minutes & ((1 << octave) - 1)) * (1.0 / (1 << octave))
-    return left + (lattice[index + 1] - left) * fraction
+    left: Floats = lattice[index]
+    fraction = (minutes & ((1 << octave) - 1)).astype(np.float64) * (1.0 / (1 << octave))
+    noise: Floats = left + (lattice[index + 1] - left) * fraction
+    return noise
 
 
 def _exponential(values: Floats) -> Floats:
@@ -64,7 +65,8 @@ def _prices(seed: int, listing: Listing, minutes: Ints) -> Ints:
         amplitude = (1 << (octave // 2)) * (_SQRT_2 if octave % 2 else 1.0) * listing.volatility
         total += _noise(key, minutes, octave) * amplitude
     ticks = np.rint(_exponential(total) * (listing.price * 10**listing.price_decimals))
-    return np.maximum(ticks, 10).astype(np.int64)
+    whole: Ints = np.maximum(ticks, 10).astype(np.int64)
+    return whole
 
 
 def _lots_and_trades(seed: int, listing: Listing, minutes: Ints, move: Floats) -> tuple[Ints, Ints]:
@@ -82,7 +84,8 @@ def _trading(seed: int, listing: Listing, minutes: Ints) -> Flags:
     if not listing.quiet:
         return np.ones(len(minutes), dtype=np.bool_)
     drawn = uniforms(stream_key(seed, listing.symbol, "quiet"), minutes)
-    return (drawn >= listing.quiet) | (minutes % _LOOK_BACK == 0)
+    trading: Flags = (drawn >= listing.quiet) | (minutes % _LOOK_BACK == 0)
+    return trading
 
 
 def day_of_minutes(seed: int, listing: Listing, day_start: int) -> Klines:
@@ -109,8 +112,15 @@ def day_of_minutes(seed: int, listing: Listing, day_start: int) -> Klines:
     unit = Units.of(listing)
     open_time = minutes * MINUTE
     return Klines(
-        open_time=open_time, open=opens * unit.tick, high=high * unit.tick, low=low * unit.tick,
-        close=close * unit.tick, volume=lots * unit.lot, close_time=open_time + MINUTE - 1,
-        quote_volume=lots * average * unit.quote, trades=trades, taker_buy_volume=taker * unit.lot,
+        open_time=open_time,
+        open=opens * unit.tick,
+        high=high * unit.tick,
+        low=low * unit.tick,
+        close=close * unit.tick,
+        volume=lots * unit.lot,
+        close_time=open_time + MINUTE - 1,
+        quote_volume=lots * average * unit.quote,
+        trades=trades,
+        taker_buy_volume=taker * unit.lot,
         taker_buy_quote_volume=taker * average * unit.quote,
     ).take(slice(_LOOK_BACK, None))
