@@ -50,8 +50,9 @@ class Listing:
         return next((life for life in self.lives if life.start <= moment and (not life.end or moment < life.end)), None)
 
 
-def _utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
+    """A UTC minute."""
+    return datetime(year, month, day, hour, minute, tzinfo=UTC)
 
 
 def _usdt(
@@ -70,20 +71,20 @@ def _usdt(
 
 
 DEFAULT_LISTINGS: tuple[Listing, ...] = (
-    _usdt("BTC", _utc(2017, 8, 17, 4), 61_000.0, (2, 5), 0.0005, 1_900_000, 1_400),
-    _usdt("ETH", _utc(2017, 8, 17, 4), 2_900.0, (2, 4), 0.0006, 2_400_000, 900),
-    _usdt("BNB", _utc(2017, 11, 6, 3, 54), 480.0, (2, 3), 0.0006, 160_000, 260),
-    _usdt("XRP", _utc(2018, 5, 4, 8, 11), 1.1, (4, 1), 0.0007, 2_500_000, 420),
-    _usdt("ADA", _utc(2018, 4, 17, 4), 0.62, (4, 1), 0.0007, 900_000, 200),
-    _usdt("DOGE", _utc(2019, 7, 5, 12), 0.21, (5, 0), 0.0008, 700_000, 350),
-    _usdt("SOL", _utc(2020, 8, 11, 6), 145.0, (2, 3), 0.0008, 1_700_000, 600),
-    _usdt("ARB", _utc(2023, 3, 23, 15), 0.9, (4, 1), 0.0009, 400_000, 150),
-    _usdt("LUNA", _utc(2020, 8, 21, 10), 42.0, (4, 2), 0.0010, 300_000, 220, end=_utc(2022, 5, 13, 0, 40)),
+    _usdt("BTC", utc(2017, 8, 17, 4), 61_000.0, (2, 5), 0.0005, 1_900_000, 1_400),
+    _usdt("ETH", utc(2017, 8, 17, 4), 2_900.0, (2, 4), 0.0006, 2_400_000, 900),
+    _usdt("BNB", utc(2017, 11, 6, 3, 54), 480.0, (2, 3), 0.0006, 160_000, 260),
+    _usdt("XRP", utc(2018, 5, 4, 8, 11), 1.1, (4, 1), 0.0007, 2_500_000, 420),
+    _usdt("ADA", utc(2018, 4, 17, 4), 0.62, (4, 1), 0.0007, 900_000, 200),
+    _usdt("DOGE", utc(2019, 7, 5, 12), 0.21, (5, 0), 0.0008, 700_000, 350),
+    _usdt("SOL", utc(2020, 8, 11, 6), 145.0, (2, 3), 0.0008, 1_700_000, 600),
+    _usdt("ARB", utc(2023, 3, 23, 15), 0.9, (4, 1), 0.0009, 400_000, 150),
+    _usdt("LUNA", utc(2020, 8, 21, 10), 42.0, (4, 2), 0.0010, 300_000, 220, end=utc(2022, 5, 13, 0, 40)),
     Listing(
         "USDCUSDT",
         "USDC",
         "USDT",
-        (Life(_utc(2018, 12, 15, 3), _utc(2022, 9, 29, 3)), Life(_utc(2023, 3, 12, 12))),
+        (Life(utc(2018, 12, 15, 3), utc(2022, 9, 29, 3)), Life(utc(2023, 3, 12, 12))),
         1.0,
         4,
         0,
@@ -91,15 +92,15 @@ DEFAULT_LISTINGS: tuple[Listing, ...] = (
         90_000,
         40,
     ),
-    _usdt("VITE", _utc(2021, 3, 9, 8), 0.035, (5, 1), 0.0011, 30_000, 7, quiet=0.62),
-    _usdt("币安人生", _utc(2025, 1, 8, 13, 30), 0.31, (4, 1), 0.0013, 500_000, 240),
-    _usdt("NOVA", _utc(2025, 3, 3, 12), 2.4, (4, 2), 0.0014, 200_000, 130),
+    _usdt("VITE", utc(2021, 3, 9, 8), 0.035, (5, 1), 0.0011, 30_000, 7, quiet=0.62),
+    _usdt("币安人生", utc(2025, 1, 8, 13, 30), 0.31, (4, 1), 0.0013, 500_000, 240),
+    _usdt("NOVA", utc(2025, 3, 3, 12), 2.4, (4, 2), 0.0014, 200_000, 130),
 )
 
 
 def extra_listings(count: int) -> tuple[Listing, ...]:
     """`X0001USDT`, `X0002USDT`, ...: listed since 2020-01-01, for tests and benchmarks of width."""
-    since = _utc(2020, 1, 1)
+    since = utc(2020, 1, 1)
     names = (f"X{number:04d}" for number in range(1, count + 1))
     return tuple(_usdt(name, since, 0.5 + 40 * uniform("price", name), (4, 2), 0.0008, *_pace(name)) for name in names)
 

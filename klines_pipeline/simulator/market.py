@@ -71,7 +71,9 @@ class Market:
             return self._minutes(symbol, day)
         if interval == "1s":
             return self._seconds(symbol, day)
-        return self._coarse(symbol, interval, day)
+        return (
+            self._aggregated(symbol, interval, day) if interval.endswith("m") else self._coarse(symbol, interval, day)
+        )
 
     def set_rows(self, symbol: str, interval: str, day: date, read: Callable[[], Klines]) -> None:
         """Make what `read` returns the rows of a symbol, interval and day; it is called once, when first needed."""

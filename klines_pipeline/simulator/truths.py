@@ -5,10 +5,11 @@ Tests compare certificates with these tables. `market` obeys the halts, `bucket`
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from klines_pipeline.domain.utc_day import day_end, day_start
 from klines_pipeline.simulator.hashing import uniform
+from klines_pipeline.simulator.listings import utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +39,24 @@ class ArchiveGap:
     end: datetime
 
 
-def _utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
-
-
 HALTS: tuple[Halt, ...] = (
-    Halt(_utc(2020, 2, 19, 11, 31), _utc(2020, 2, 19, 11, 35, 33, 0), _utc(2020, 2, 19, 17, 30)),
-    Halt(_utc(2023, 3, 24, 11, 28), _utc(2023, 3, 24, 12, 39, 41, 646_000), _utc(2023, 3, 24, 14)),
-    Halt(_utc(2025, 3, 2, 10, 13), _utc(2025, 3, 2, 10, 16, 33, 211_487), _utc(2025, 3, 2, 11, 5)),
+    Halt(utc(2020, 2, 19, 11, 31), utc(2020, 2, 19, 11, 35) + timedelta(seconds=33), utc(2020, 2, 19, 17, 30)),
+    Halt(
+        utc(2023, 3, 24, 11, 28),
+        utc(2023, 3, 24, 12, 39) + timedelta(seconds=41, milliseconds=646),
+        utc(2023, 3, 24, 14),
+    ),
+    Halt(
+        utc(2025, 3, 2, 10, 13),
+        utc(2025, 3, 2, 10, 16) + timedelta(seconds=33, microseconds=211_487),
+        utc(2025, 3, 2, 11, 5),
+    ),
 )
 """The first two are Binance's; the third is invented, so that a demo at the default clock meets one."""
 
 ARCHIVE_GAPS: tuple[ArchiveGap, ...] = (
-    ArchiveGap("SOLUSDT", date(2025, 3, 1), _utc(2025, 3, 1, 18, 50), _utc(2025, 3, 2)),
-    ArchiveGap("ETHUSDT", date(2025, 3, 2), _utc(2025, 3, 2, 4), _utc(2025, 3, 2, 4, 20)),
+    ArchiveGap("SOLUSDT", date(2025, 3, 1), utc(2025, 3, 1, 18, 50), utc(2025, 3, 2)),
+    ArchiveGap("ETHUSDT", date(2025, 3, 2), utc(2025, 3, 2, 4), utc(2025, 3, 2, 4, 20)),
 )
 
 NEVER_PUBLISHED: Collection[tuple[str, date]] = frozenset({("XRPUSDT", date(2025, 3, 1))})
@@ -71,7 +76,7 @@ def archive_gaps(seed: int, symbol: str, day: date) -> tuple[ArchiveGap, ...]:
     if clean or uniform(seed, "archive gap", symbol, day) >= _RARE_GAP_SHARE:
         return listed
     minute = int(1440 * uniform(seed, "gap start", symbol, day))
-    start = datetime.combine(day, time(), tzinfo=UTC) + timedelta(minutes=minute)
+    start = day_start(day) + timedelta(minutes=minute)
     length = timedelta(minutes=1 + int(600 * uniform(seed, "gap length", symbol, day)))
     return (*listed, ArchiveGap(symbol, day, start, min(start + length, day_end(day))))
 
