@@ -19,6 +19,7 @@ class Dataset:
     interval: Interval
     symbols: tuple[str, ...]
     start: date
+    resample: tuple[Interval, ...] = ()
     on_checksum_mismatch: ChecksumPolicy = ChecksumPolicy.QUARANTINE
 
     @property

@@ -32,11 +32,18 @@ class UnknownNameError(ConfigurationError):
     """A name that is not among the known ones."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "") -> None:
-        nearest = get_close_matches(name, list(known), n=1, cutoff=0.0)
-        hint = f" The nearest valid one is {nearest[0]!r}." if nearest else ""
+        nearest = nearest_name(name, known)
+        hint = f" The nearest valid one is {nearest!r}." if nearest else ""
         prefix = f"{where}: " if where else ""
         super().__init__(f"{prefix}unknown {kind} {name!r}.{hint}")
         self.name = name
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`; letter case counts least."""
+    spelled = {candidate.casefold(): candidate for candidate in known}
+    nearest = get_close_matches(name.casefold(), list(spelled), n=1, cutoff=0.0)
+    return spelled[nearest[0]] if nearest else None
 
 
 class TransientError(KlinesError):
@@ -45,6 +52,7 @@ class TransientError(KlinesError):
     def __init__(self, message: str, *, http_status: int | None = None) -> None:
         super().__init__(message)
         self.http_status = http_status
+        self.attempts = 1
 
 
 class RateLimitedError(TransientError):

@@ -24,6 +24,20 @@ class SliceState(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class Life(StrEnum):
+    """Where a day lies in a symbol's life, as far as the bucket's listing tells; absent for an ordinary day."""
+
+    NOT_LISTED = "not_listed"
+    FIRST_DAY = "first_day"
+    LAST_DAY = "last_day"
+    DELISTED = "delisted"
+    PERHAPS_DELISTED = "perhaps_delisted"
+
+
+NEVER_ASKED = frozenset({Life.NOT_LISTED, Life.DELISTED})
+"""Lives for which the listing alone is evidence enough: REST gets no request."""
+
+
 ANSWERED = frozenset({SliceState.OK, SliceState.NO_DATA})
 """REST was reached and said what it has: only these are evidence."""
 

@@ -3,7 +3,7 @@
 from klines_pipeline.domain.errors import ConfigurationError
 
 _LONGEST = 60
-_FORBIDDEN = frozenset("/\\\0:*?\"<>|=%#&+ \t\r\n")
+_FORBIDDEN = frozenset('/\\\0:*?"<>|=%#&+ \t\r\n')
 
 
 def check_symbol(symbol: str, *, where: str = "") -> str:

@@ -17,7 +17,9 @@ def parse_day(text: str, *, where: str = "") -> date:
         return date.fromisoformat(text)
     except ValueError:
         prefix = f"{where}: " if where else ""
-        raise ConfigurationError(f"{prefix}{text!r} is not a date. Write it as YYYY-MM-DD, for example 2024-02-29.") from None
+        raise ConfigurationError(
+            f"{prefix}{text!r} is not a date. Write it as YYYY-MM-DD, for example 2024-02-29."
+        ) from None
 
 
 def day_start(day: date) -> datetime:

@@ -1,0 +1,1 @@
+"""Binance: Vision archives and REST, one row a market in `markets`."""

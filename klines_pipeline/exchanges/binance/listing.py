@@ -1,0 +1,107 @@
+"""Reading the bucket's listing (S3 ListObjectsV2, anonymous), and what it tells of a symbol's life.
+
+Paging is by `start-after` alone: stateless, bounded by `max-keys`, and free of v1's markers.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+from urllib.parse import urlencode
+from xml.etree import ElementTree
+
+from klines_pipeline.domain.errors import TransientError
+from klines_pipeline.domain.states import Life
+
+_S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+PAGE = 1000
+HORIZON = timedelta(days=7)
+"""How far around a day the listing looks: a hole this long is a delisting, a shorter one a late or lost archive."""
+LONGEST_DELAY = timedelta(days=21)
+"""Archives have been two weeks late (2022-09-14); after three, a symbol no longer published is gone."""
+
+
+class ListedObject(NamedTuple):
+    """One key of the bucket."""
+
+    key: str
+    size: int
+    etag: str
+    last_modified: datetime
+
+
+class Page(NamedTuple):
+    """One answer to a listing request."""
+
+    objects: list[ListedObject]
+    truncated: bool
+
+
+def listing_query(prefix: str, *, start_after: str = "", max_keys: int = PAGE) -> str:
+    """The query string of one page."""
+    query = {"list-type": "2", "prefix": prefix, "max-keys": str(max_keys)}
+    if start_after:
+        query["start-after"] = start_after
+    return urlencode(query)
+
+
+def parse_page(body: bytes) -> Page:
+    """Read one page; TransientError where the body is not a listing (an outage answers with HTML or an Error)."""
+    try:
+        root = ElementTree.fromstring(body)  # noqa: S314 - expat refuses entity bombs since 2.4.1
+    except ElementTree.ParseError as error:
+        raise TransientError(f"the bucket's listing is not XML ({error}).") from None
+    if root.tag != f"{_S3}ListBucketResult":
+        raise TransientError(f"the bucket answered {root.findtext('Code') or root.tag} instead of a listing.")
+    return Page([_object(entry) for entry in root.iterfind(f"{_S3}Contents")], _text(root, "IsTruncated") == "true")
+
+
+def _object(entry: ElementTree.Element) -> ListedObject:
+    modified = datetime.fromisoformat(_text(entry, "LastModified")).astimezone(UTC)
+    return ListedObject(_text(entry, "Key"), int(_text(entry, "Size")), _text(entry, "ETag").strip('"'), modified)
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    return element.findtext(f"{_S3}{name}") or ""
+
+
+def archive_days(objects: Collection[ListedObject], stem: str) -> Iterator[tuple[date, str, ListedObject]]:
+    """The objects that are archives or checksums named `{stem}{day}.zip[.CHECKSUM]`; junk keys are passed over."""
+    pattern = re.compile(re.escape(stem) + r"(\d{4}-\d{2}-\d{2})\.zip(\.CHECKSUM)?")
+    for listed in objects:
+        if match := pattern.fullmatch(listed.key):
+            yield date.fromisoformat(match[1]), match[2] or "", listed
+
+
+class History(NamedTuple):
+    """One symbol in the bucket: the days seen around the days asked, and whether others lie before or after."""
+
+    days: frozenset[date]
+    any_before: bool
+    any_after: bool
+
+    def life(self, day: date, *, today: date, venue_days: Collection[date]) -> Life | None:
+        """Where an ended day lies in the symbol's life. `venue_days`: days the venue published for its bellwether."""
+        if day in self.days:
+            if not self._near(day - HORIZON, day - timedelta(days=1)):
+                return Life.FIRST_DAY
+            over = day + timedelta(days=1) in venue_days and today - day > timedelta(days=3)
+            return Life.LAST_DAY if over and not self._near(day + timedelta(days=1), day + HORIZON) else None
+        before, after = self._lies(day)
+        if after and not before:
+            return Life.NOT_LISTED
+        if before and not after and day in venue_days:
+            return Life.DELISTED if today - day > LONGEST_DELAY else Life.PERHAPS_DELISTED
+        return None
+
+    @property
+    def is_empty(self) -> bool:
+        """No archive at any time."""
+        return not (self.days or self.any_before or self.any_after)
+
+    def _near(self, first: date, last: date) -> bool:
+        return any(first <= day <= last for day in self.days)
+
+    def _lies(self, day: date) -> tuple[bool, bool]:
+        before = self.any_before or any(known < day for known in self.days)
+        return before, self.any_after or any(known > day for known in self.days)

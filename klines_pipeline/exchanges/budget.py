@@ -1,0 +1,57 @@
+"""One host's request weight, shared by every thread that talks to it and corrected by what the host says it counted."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+
+
+@dataclass(slots=True)
+class WeightBudget:
+    """Keeps the weight of a minute under `share` of the host's limit; other programs on this address count too."""
+
+    limit: int
+    share: float = 0.9
+    window: float = 60.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    used: int = 0
+    in_flight: int = 0
+    window_started: float = field(default=-1e9)
+    closed_until: float = field(default=-1e9)
+    last_seen: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+    def take(self, weight: int) -> None:
+        """Wait until `weight` fits into the minute, then count it."""
+        while (wait := self._try(weight)) > 0:
+            self.sleep(wait)
+
+    def _try(self, weight: int) -> float:
+        with self.lock:
+            now = self.clock()
+            if now < self.closed_until:
+                return self.closed_until - now
+            if now - self.window_started >= self.window:
+                self.window_started, self.used = now, self.in_flight
+            if self.used + weight > self.limit * self.share and self.used > 0:
+                return self.window_started + self.window - now
+            self.used += weight
+            self.in_flight += weight
+            return 0.0
+
+    def settle(self, weight: int, seen: int | None) -> None:
+        """A request ended; `seen` is the weight the host counts in its own minute, where it said so."""
+        with self.lock:
+            self.in_flight -= weight
+            if seen is None:
+                return
+            if seen < self.last_seen:
+                self.window_started = self.clock()
+            self.last_seen = seen
+            self.used = seen + self.in_flight
+
+    def close(self, seconds: float) -> None:
+        """The host asked for silence: nobody asks for `seconds`."""
+        with self.lock:
+            self.closed_until = max(self.closed_until, self.clock() + seconds)

@@ -1,0 +1,126 @@
+"""All that stages may ask of an exchange, and the values it answers with. No URL, no wire format."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from klines_pipeline.domain.errors import TransientError
+from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.states import ArchiveState, Life
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedArchive:
+    """An archive as the bucket lists it; `checksum_modified` is None where no checksum is listed."""
+
+    key: str
+    size: int
+    etag: str
+    last_modified: datetime
+    checksum_modified: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """One look at the bucket: what is published, where days lie in a symbol's life, what could not be listed."""
+
+    now: datetime | None
+    published: Mapping[tuple[str, date], PublishedArchive]
+    lives: Mapping[tuple[str, date], Life]
+    failed: Mapping[str, TransientError]
+    never_archived: frozenset[str]
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedArchive:
+    """One download and its verdict. `path` holds the bytes as sent, `text` the member's, both only where usable."""
+
+    state: ArchiveState
+    attempts: int
+    http_status: int | None = None
+    error: str | None = None
+    path: Path | None = None
+    text: bytes | None = field(default=None, repr=False)
+    checksum: bytes | None = None
+    size: int | None = None
+    sha256_published: str | None = None
+    sha256_actual: str | None = None
+    fetched_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Rows of many archives in WIRE_SCHEMA, and the symbols whose text is not klines, with the reason."""
+
+    frame: pl.DataFrame
+    corrupt: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RestAnswer:
+    """Klines REST gave for one request, in WIRE_SCHEMA, unfinished ones included, and what asking cost."""
+
+    frame: pl.DataFrame
+    url: str
+    weight: int
+    attempts: int
+    http_status: int
+    requested_at: datetime
+    completed_at: datetime
+
+
+class KlineArchive(Protocol):
+    """A bucket of daily archives."""
+
+    def key(self, symbol: str, interval: Interval, day: date) -> str:
+        """The archive's key in the bucket."""
+
+    def survey(self, symbols: Sequence[str], interval: Interval, first: date, last: date) -> Survey:
+        """List what is published for each symbol from `first` to `last`; the bucket's own clock tells the time."""
+
+    def fetch(self, key: str, interval: Interval, new_file: Callable[[], Path]) -> FetchedArchive:
+        """Download, hash, compare with the checksum and open; every failure is a state, not an exception."""
+
+    def parse(self, texts: Mapping[str, bytes], interval: Interval) -> Parsed:
+        """Texts by symbol to rows, in as few parser calls as possible."""
+
+    def open(self, content: bytes, key: str, interval: Interval) -> bytes:
+        """The text in an archive already in the lake; CorruptArchiveError where it is not one."""
+
+
+class KlineApi(Protocol):
+    """The REST service of one market."""
+
+    @property
+    def limit(self) -> int:
+        """Klines in one answer, at most."""
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, retries included."""
+
+    def close(self) -> None:
+        """Give the connections back."""
+
+    def now(self) -> datetime:
+        """The exchange's server time."""
+
+    def symbols(self) -> Mapping[str, str]:
+        """Every symbol the market names today, with its status."""
+
+    def klines(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> RestAnswer:
+        """Klines with `start <= open_time < end`, at most `limit` of them, in one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One market of one exchange, connected."""
+
+    archive: KlineArchive
+    api: KlineApi
+    nullable: tuple[str, ...] = ()

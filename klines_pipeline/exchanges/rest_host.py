@@ -1,0 +1,118 @@
+"""A REST host: one httpx client, its weight budget, and HTTP answers turned into values or named errors.
+
+Here ends what is the same for every exchange; error codes inside a body are that exchange's own. httpx is imported
+nowhere else, so its successor is one line away.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+
+from klines_pipeline.domain.errors import BannedError, BlockedError, RateLimitedError, TransientError
+from klines_pipeline.exchanges.budget import WeightBudget
+from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL at INFO
+
+_SERVER_ERROR = 500
+_BLOCKED = (403, 451)  # a firewall, or a region that is not served
+_DEFAULT_RETRY_AFTER = 60.0
+
+
+class JsonAnswer(NamedTuple):
+    """A parsed body and what asking for it took."""
+
+    body: Any
+    url: str
+    attempts: int
+    http_status: int
+    completed_at: datetime | None
+
+
+@dataclass(slots=True)
+class RestHost:
+    """Asks one host, politely: within its weight, silent when told so, never past a ban."""
+
+    url: str
+    budget: WeightBudget
+    weight_header: str
+    check_body: Callable[[int, Any, str], None]
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    breaker: Breaker = field(init=False)
+    client: httpx.Client = field(init=False)
+    blocked: BlockedError | None = None
+    requests: int = 0
+
+    def __post_init__(self) -> None:
+        self.breaker = Breaker(urlsplit(self.url).netloc)
+        limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
+        self.client = httpx.Client(timeout=httpx.Timeout(20.0, connect=10.0), limits=limits)
+
+    def get(self, path: str, params: Mapping[str, str | int], weight: int) -> JsonAnswer:
+        """GET and parse JSON. BlockedError and BannedError end all further asking of this host."""
+        if self.blocked is not None:
+            raise self.blocked
+        try:
+            (body, response), attempts = ask(lambda: self._once(path, params, weight), self.policy, self.breaker)
+        except BlockedError as error:
+            self.blocked = error
+            raise
+        return JsonAnswer(body, str(response.url), attempts, response.status_code, _served_at(response))
+
+    def _once(self, path: str, params: Mapping[str, str | int], weight: int) -> tuple[Any, httpx.Response]:
+        self.budget.take(weight)
+        seen: str | None = None
+        try:
+            self.requests += 1
+            response = self.client.get(self.url + path, params=dict(params))
+            seen = response.headers.get(self.weight_header)
+        except httpx.HTTPError as error:
+            raise TransientError(f"{self.url}{path}: {error or type(error).__name__}.") from None
+        finally:
+            self.budget.settle(weight, int(seen) if seen and seen.isdigit() else None)
+        return self._read(response), response
+
+    def _read(self, response: httpx.Response) -> Any:
+        status, url = response.status_code, str(response.url)
+        self._refuse(response)
+        try:
+            body = response.json()
+        except ValueError:
+            raise TransientError(f"{url} answered HTTP {status} with something that is not JSON.") from None
+        self.check_body(status, body, url)
+        return body
+
+    def _refuse(self, response: httpx.Response) -> None:
+        """Raise what the status alone decides."""
+        status, host = response.status_code, urlsplit(self.url).netloc
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            wait = _retry_after(response)
+            self.budget.close(wait)
+            raise RateLimitedError(f"{host} asks for {wait:.0f} s of silence (HTTP 429).", retry_after=wait)
+        if status == httpx.codes.IM_A_TEAPOT:
+            until = (_served_at(response) or datetime.now(UTC)) + timedelta(seconds=_retry_after(response))
+            raise BannedError(f"{host} has banned this address until {until:%Y-%m-%d %H:%M:%S} UTC.", until=until)
+        if status in _BLOCKED:
+            raise BlockedError(
+                f"{host} does not serve this address (HTTP {status}); archives still arrive. Run from another region, "
+                "or point the REST URL at a host that serves you.",
+                http_status=status,
+            )
+        if status >= _SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
+            raise TransientError(f"{response.url} answered HTTP {status}.", http_status=status)
+
+
+def _retry_after(response: httpx.Response) -> float:
+    text = response.headers.get("retry-after", "")
+    return float(text) if text.replace(".", "", 1).isdigit() else _DEFAULT_RETRY_AFTER
+
+
+def _served_at(response: httpx.Response) -> datetime | None:
+    text = response.headers.get("date")
+    return parsedate_to_datetime(text).astimezone(UTC) if text else None

@@ -1,0 +1,88 @@
+"""When to ask again and when to stop: backoff with jitter, `Retry-After`, a breaker for a host that is down."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TypeVar
+
+from klines_pipeline.domain.errors import BannedError, RateLimitedError, TransientError
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Waits of 0.25, 0.5, 1, 2 and 4 s, each halved or kept by chance: some 6 s for a hiccup, no siege of an outage."""
+
+    attempts: int = 6
+    first_wait: float = 0.25
+    longest_wait: float = 15.0
+    rate_limit_waits: int = 20
+    sleep: Callable[[float], None] = time.sleep
+
+    def wait(self, attempt: int) -> float:
+        """Seconds after failed attempt `attempt` (1 = first)."""
+        full: float = min(self.first_wait * 2 ** (attempt - 1), self.longest_wait)
+        return full * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Counts requests to one host that failed for good in a row; past `limit` the host is taken to be down."""
+
+    host: str
+    limit: int = 10
+    failures: int = 0
+    ban: BannedError | None = None
+    lock: Lock = field(default_factory=Lock)
+
+    def check(self) -> None:
+        """Raise at once while the host is banned or down."""
+        if self.ban is not None:
+            raise self.ban
+        if self.failures >= self.limit:
+            raise TransientError(
+                f"{self.host} failed {self.failures} requests in a row and is taken to be down; run again later."
+            )
+
+    def succeeded(self) -> None:
+        """The host answers."""
+        with self.lock:
+            self.failures = 0
+
+    def failed(self, error: TransientError) -> None:
+        """A request failed for good."""
+        with self.lock:
+            self.failures += 1
+            if isinstance(error, BannedError):
+                self.ban = error
+
+
+def ask(call: Callable[[], Answer], policy: RetryPolicy, breaker: Breaker) -> tuple[Answer, int]:
+    """Call until it answers; a TransientError that outlasts the policy carries its number of attempts."""
+    attempt = limited = 0
+    while True:
+        breaker.check()
+        attempt += 1
+        try:
+            answer = call()
+        except RateLimitedError as error:
+            limited += 1
+            if limited > policy.rate_limit_waits:
+                raise _final(error, attempt, breaker) from None
+            policy.sleep(error.retry_after)
+        except TransientError as error:
+            if isinstance(error, BannedError) or attempt - limited >= policy.attempts:
+                raise _final(error, attempt, breaker) from None
+            policy.sleep(policy.wait(attempt - limited))
+        else:
+            breaker.succeeded()
+            return answer, attempt
+
+
+def _final(error: TransientError, attempts: int, breaker: Breaker) -> TransientError:
+    error.attempts = attempts
+    breaker.failed(error)
+    return error

@@ -1,0 +1,35 @@
+"""Opening an archive that somebody else made: one member, the expected name, a bounded size, an intact checksum."""
+
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+
+from klines_pipeline.domain.errors import CorruptArchiveError
+
+_ENCRYPTED = 0x1
+
+
+def open_single_member(source: Path | bytes, member: str, largest: int) -> bytes:
+    """The only member's content; CorruptArchiveError unless it is named `member` and at most `largest` bytes long."""
+    stream: Path | IO[bytes] = BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with ZipFile(stream) as archive:
+            _inspect(archive, member, largest)
+            return archive.read(member)
+    except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise CorruptArchiveError(f"{member}: the zip cannot be opened ({error}).") from None
+
+
+def _inspect(archive: ZipFile, member: str, largest: int) -> None:
+    """Look before reading: a 195 kB zip can hold 200 MB."""
+    members = archive.infolist()
+    if [found.filename for found in members] != [member]:
+        names = ", ".join(repr(found.filename) for found in members[:3]) or "nothing"
+        raise CorruptArchiveError(f"the zip holds {names} where only {member!r} was expected.")
+    found = members[0]
+    if found.file_size > largest:
+        raise CorruptArchiveError(f"{member} claims {found.file_size:,} bytes; a day has at most {largest:,}.")
+    if found.flag_bits & _ENCRYPTED or found.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise CorruptArchiveError(f"{member} is encrypted or packed in a way no archive is.")

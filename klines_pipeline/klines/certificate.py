@@ -1,0 +1,126 @@
+"""The certificate: for one symbol and day, what is there, from where, and why anything is missing.
+
+A reason is only given with evidence. `exchange_halt` needs two witnesses: a verified archive that lacks the kline and
+a REST answer without it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.states import EXPLAINED, NEVER_ASKED, ArchiveState, Life, Reason, SliceState
+from klines_pipeline.klines.fingerprint import fingerprints
+from klines_pipeline.klines.grid import TimeRange, missing_ranges, present_slots, subtract
+from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry, SliceEntry
+from klines_pipeline.klines.schema import REST, VISION
+from klines_pipeline.klines.slices import answered_ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of one symbol-day besides its rows."""
+
+    archive: ArchiveEntry
+    slices: Sequence[SliceEntry]
+    life: Life | None
+
+
+def certify(
+    klines: pl.DataFrame,
+    conflicts: pl.DataFrame,
+    evidence: Mapping[str, Evidence],
+    expected: TimeRange,
+    *,
+    interval: Interval,
+    checked_at: datetime,
+) -> pl.DataFrame:
+    """One certificate a symbol in `evidence`, in CERTIFICATE_SCHEMA."""
+    counts = {row["symbol"]: row for row in _counts(klines).iter_rows(named=True)}
+    disputed = dict(conflicts.group_by("symbol").len().iter_rows())
+    slots, prints = present_slots(klines, interval), fingerprints(klines)
+    rows = []
+    for symbol, known in sorted(evidence.items()):
+        gaps = missing_ranges(slots.get(symbol), expected, interval)
+        missing = sum(gap.bars(interval) for gap in gaps)
+        rows.append({
+            **counts.get(symbol, {"symbol": symbol, "from_vision": 0, "from_rest": 0, "flat": 0}),
+            "expected": expected.bars(interval),
+            "present": expected.bars(interval) - missing,
+            "missing": missing,
+            "missing_ranges": [gap._asdict() for gap in gaps],
+            "reason": join_reasons(explain(gaps, known, expected)),
+            "conflicts": disputed.get(symbol, 0),
+            "fingerprint": prints.get(symbol),
+            "checked_at": checked_at,
+        })  # fmt: skip
+    return pl.DataFrame(rows, schema=CERTIFICATE_SCHEMA)
+
+
+def _counts(klines: pl.DataFrame) -> pl.DataFrame:
+    return klines.group_by("symbol").agg(
+        (pl.col("source") == VISION).sum().cast(pl.Int64).alias("from_vision"),
+        (pl.col("source") == REST).sum().cast(pl.Int64).alias("from_rest"),
+        ((pl.col("volume") == 0) & (pl.col("trades").fill_null(0) == 0)).sum().cast(pl.Int64).alias("flat"),
+    )
+
+
+def explain(gaps: Sequence[TimeRange], known: Evidence, expected: TimeRange) -> set[Reason]:
+    """Every reason that the gaps have."""
+    if not gaps:
+        return set()
+    if known.life in NEVER_ASKED:
+        return {Reason(known.life)}
+    answered = answered_ranges(known.slices)
+    reasons = set()
+    for gap in gaps:
+        unasked = subtract([gap], answered)
+        if unasked:
+            reasons.add(_why_unasked(known))
+        if unasked != [gap]:
+            reasons.add(_why_answered(gap, known, expected, whole=gaps == [expected]))
+    return reasons
+
+
+def _why_unasked(known: Evidence) -> Reason:
+    """REST said nothing of the gap."""
+    if any(entry.state is SliceState.BLOCKED for entry in known.slices):
+        return Reason.BLOCKED
+    if known.archive.state is ArchiveState.NOT_PUBLISHED and not known.slices:
+        return Reason.NOT_PUBLISHED
+    return Reason.UNAVAILABLE
+
+
+def _why_answered(gap: TimeRange, known: Evidence, expected: TimeRange, *, whole: bool) -> Reason:
+    """REST answered without the gap's klines: what does the archive add?"""
+    if known.life is Life.FIRST_DAY and gap.start == expected.start and not whole:
+        return Reason.NOT_LISTED
+    if known.life is Life.LAST_DAY and gap.end == expected.end and not whole:
+        return Reason.DELISTED
+    if known.archive.state is ArchiveState.OK:
+        return Reason.EXCHANGE_HALT
+    if known.archive.state is not ArchiveState.NOT_PUBLISHED:
+        return Reason(known.archive.state)
+    if known.life is Life.PERHAPS_DELISTED:
+        return Reason.DELISTED
+    return Reason.NO_DATA if whole else Reason.NOT_PUBLISHED
+
+
+def join_reasons(reasons: Iterable[Reason]) -> str | None:
+    """`a+b` in the order of the enum; None for none."""
+    given = set(reasons)
+    return "+".join(reason for reason in Reason if reason in given) or None
+
+
+def is_explained(reason: str | None) -> bool:
+    """Whether the exchange itself has nothing there, by evidence (or nothing is missing at all)."""
+    return reason is None or all(part in EXPLAINED for part in reason.split("+"))
+
+
+def without_check_time(certificates: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    """Certificates by symbol, `checked_at` left out: what two checks must agree on to be the same statement."""
+    rows = certificates.drop("checked_at").iter_rows(named=True)
+    return {row["symbol"]: row for row in rows}

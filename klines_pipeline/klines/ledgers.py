@@ -1,0 +1,177 @@
+"""Rows of the ledgers and their schemas: archives, slices, certificates, revisions, rejected rows, conflicts.
+
+Data, not logs: one Parquet file a day each, one row a symbol (slices: a slice). Where they lie is storage's affair.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+import polars as pl
+
+from klines_pipeline.domain.states import ArchiveState, SliceState
+from klines_pipeline.klines.schema import UTC_TIME, WIRE_SCHEMA
+
+ARCHIVE_SCHEMA = pl.Schema({
+    "symbol": pl.String(),
+    "key": pl.String(),
+    "state": pl.String(),
+    "size": pl.Int64(),
+    "etag": pl.String(),
+    "last_modified": UTC_TIME,
+    "sha256_published": pl.String(),
+    "sha256_actual": pl.String(),
+    "rows": pl.Int64(),
+    "first_open_time": UTC_TIME,
+    "last_open_time": UTC_TIME,
+    "revision": pl.Int16(),
+    "first_seen_at": UTC_TIME,
+    "fetched_at": UTC_TIME,
+    "attempts": pl.Int32(),
+    "http_status": pl.Int32(),
+    "error": pl.String(),
+})  # fmt: skip
+
+SLICE_SCHEMA = pl.Schema({
+    "slice_key": pl.String(),
+    "slice_id": pl.String(),
+    "start": UTC_TIME,
+    "end": UTC_TIME,
+    "state": pl.String(),
+    "rows": pl.Int64(),
+    "first_open_time": UTC_TIME,
+    "last_open_time": UTC_TIME,
+    "url": pl.String(),
+    "weight": pl.Int32(),
+    "requested_at": UTC_TIME,
+    "completed_at": UTC_TIME,
+    "attempts": pl.Int32(),
+    "http_status": pl.Int32(),
+    "error": pl.String(),
+})  # fmt: skip
+
+RANGES = pl.List(pl.Struct({"start": UTC_TIME, "end": UTC_TIME}))
+
+CERTIFICATE_SCHEMA = pl.Schema({
+    "symbol": pl.String(),
+    "expected": pl.Int64(),
+    "present": pl.Int64(),
+    "from_vision": pl.Int64(),
+    "from_rest": pl.Int64(),
+    "flat": pl.Int64(),
+    "missing": pl.Int64(),
+    "missing_ranges": RANGES,
+    "reason": pl.String(),
+    "conflicts": pl.Int64(),
+    "fingerprint": pl.String(),
+    "checked_at": UTC_TIME,
+})  # fmt: skip
+
+REVISION_SCHEMA = pl.Schema({
+    "symbol": pl.String(),
+    "date": pl.Date(),
+    "key": pl.String(),
+    "revision": pl.Int16(),
+    "sha256": pl.String(),
+    "etag": pl.String(),
+    "last_modified": UTC_TIME,
+    "seen_at": UTC_TIME,
+    "rows_added": pl.Int64(),
+    "rows_removed": pl.Int64(),
+    "rows_changed": pl.Int64(),
+})  # fmt: skip
+
+REJECTED_SCHEMA = pl.Schema({"source": pl.String(), "reason": pl.String(), **WIRE_SCHEMA})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveEntry:
+    """One symbol-day in the bucket: what was published, what was fetched, what became of it.
+
+    `error` says what went wrong; for a day at the edge of a symbol's life it holds that `Life` instead.
+    """
+
+    symbol: str
+    key: str
+    state: ArchiveState
+    size: int | None = None
+    etag: str | None = None
+    last_modified: datetime | None = None
+    sha256_published: str | None = None
+    sha256_actual: str | None = None
+    rows: int | None = None
+    first_open_time: datetime | None = None
+    last_open_time: datetime | None = None
+    revision: int = 0
+    first_seen_at: datetime | None = None
+    fetched_at: datetime | None = None
+    attempts: int = 0
+    http_status: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceEntry:
+    """One REST slice: `[start, end)` as asked so far, and what came back."""
+
+    slice_key: str
+    slice_id: str
+    start: datetime
+    end: datetime
+    state: SliceState
+    rows: int = 0
+    first_open_time: datetime | None = None
+    last_open_time: datetime | None = None
+    url: str | None = None
+    weight: int = 0
+    requested_at: datetime | None = None
+    completed_at: datetime | None = None
+    attempts: int = 0
+    http_status: int | None = None
+    error: str | None = None
+
+    @property
+    def symbol(self) -> str:
+        """First part of the slice key."""
+        return self.slice_key.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionEntry:
+    """One version of an archive, and how its rows differ from the version before."""
+
+    symbol: str
+    date: date
+    key: str
+    revision: int
+    sha256: str
+    etag: str | None
+    last_modified: datetime | None
+    seen_at: datetime | None
+    rows_added: int
+    rows_removed: int
+    rows_changed: int
+
+
+def to_frame(entries: Iterable[ArchiveEntry | SliceEntry | RevisionEntry], schema: pl.Schema) -> pl.DataFrame:
+    """Entries as a frame in the ledger's schema."""
+    rows: list[dict[str, Any]] = [asdict(entry) for entry in entries]
+    return pl.DataFrame(rows, schema=schema)
+
+
+def archive_entries(frame: pl.DataFrame) -> dict[str, ArchiveEntry]:
+    """A day's archives ledger, by symbol."""
+    entries = (ArchiveEntry(**row) for row in frame.iter_rows(named=True))
+    return {entry.symbol: replace(entry, state=ArchiveState(entry.state)) for entry in entries}
+
+
+def slice_entries(frame: pl.DataFrame) -> dict[str, SliceEntry]:
+    """A day's slices ledger, by slice key."""
+    entries = (SliceEntry(**row) for row in frame.iter_rows(named=True))
+    return {entry.slice_key: replace(entry, state=SliceState(entry.state)) for entry in entries}
+
+
+def replace_symbols(old: pl.DataFrame, new: pl.DataFrame, symbols: Sequence[str]) -> pl.DataFrame:
+    """The old ledger with the rows of `symbols` taken from the new one; symbols no longer configured keep theirs."""
+    return pl.concat([old.filter(~pl.col("symbol").is_in(symbols)), new]).sort("symbol", maintain_order=True)

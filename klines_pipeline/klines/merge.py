@@ -1,0 +1,57 @@
+"""Archive and REST rows into one table: an archive row wins, REST fills what is missing, disagreements are listed."""
+
+from typing import NamedTuple
+
+import polars as pl
+
+from klines_pipeline.domain.interval import Interval
+from klines_pipeline.klines.schema import KLINE_SCHEMA, MARKET_NAMES, slot
+
+_SUFFIX = "_rest"
+CONFLICT_SCHEMA = pl.Schema(
+    {
+        "symbol": KLINE_SCHEMA["symbol"],
+        "open_time": KLINE_SCHEMA["open_time"],
+        **{name: KLINE_SCHEMA[name] for name in MARKET_NAMES},
+        **{name + _SUFFIX: KLINE_SCHEMA[name] for name in MARKET_NAMES},
+    }
+)
+
+
+class Merged(NamedTuple):
+    """The day's rows in key order, and the keys on which both sources disagreed, with both values."""
+
+    klines: pl.DataFrame
+    conflicts: pl.DataFrame
+
+
+def merge_klines(archived: pl.DataFrame, topped_up: pl.DataFrame, interval: Interval) -> Merged:
+    """One row per (symbol, grid slot): the archive's where there is one."""
+    grid = slot(interval.microseconds)
+    left, right = archived.with_columns(grid), topped_up.with_columns(grid)
+    both = left.join(right, on=["symbol", "slot"], how="inner", suffix=_SUFFIX)
+    differs = [~pl.col(name).eq_missing(pl.col(name + _SUFFIX)) for name in MARKET_NAMES]
+    filled = right.join(left, on=["symbol", "slot"], how="anti")
+    return Merged(
+        pl.concat([archived, filled.select(KLINE_SCHEMA.names())]).sort("symbol", "open_time"),
+        both.filter(pl.any_horizontal(differs)).select(CONFLICT_SCHEMA.names()).sort("symbol", "open_time"),
+    )
+
+
+def disagreeing_symbols(archived: pl.DataFrame, topped_up: pl.DataFrame, interval: Interval) -> set[str]:
+    """Symbols whose two sources differ in any kline or in which klines they have."""
+    grid = slot(interval.microseconds)
+    columns = ["symbol", "slot", *MARKET_NAMES]
+    left, right = archived.with_columns(grid).select(columns), topped_up.with_columns(grid).select(columns)
+    lone = [a.join(b, on=columns, how="anti", nulls_equal=True)["symbol"] for a, b in ((left, right), (right, left))]
+    return set(lone[0]) | set(lone[1])
+
+
+def row_changes(old: pl.DataFrame, new: pl.DataFrame) -> tuple[int, int, int]:
+    """Rows added, removed and changed between two versions of one archive."""
+    key = ["symbol", "open_time"]
+    added = new.join(old, on=key, how="anti").height
+    removed = old.join(new, on=key, how="anti").height
+    both = old.join(new, on=key, how="inner", suffix=_SUFFIX)
+    differs = [~pl.col(name).eq_missing(pl.col(name + _SUFFIX)) for name in MARKET_NAMES]
+    return added, removed, both.filter(pl.any_horizontal(differs)).height

@@ -1,0 +1,93 @@
+"""Deterministic REST slices: which requests cover what is missing, and which gaps earlier answers already settle.
+
+A day is cut into slices of `limit` klines from midnight. A slice's key leaves its end out, so that the slice of a day
+in progress grows in place: `SYMBOL:interval:start_ms:limit`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from hashlib import blake2b
+from typing import NamedTuple
+
+from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.states import ANSWERED
+from klines_pipeline.domain.utc_day import day_end, day_start, to_milliseconds
+from klines_pipeline.klines.grid import TimeRange, subtract
+from klines_pipeline.klines.ledgers import SliceEntry
+
+SETTLING = timedelta(minutes=5)
+"""An answer given sooner after a kline closed is no proof of its absence: it may still have been settling."""
+
+
+class SliceRequest(NamedTuple):
+    """One request to make: the slice it belongs to and the open_times to ask, `[start, end)`."""
+
+    slice_key: str
+    symbol: str
+    start: datetime
+    end: datetime
+
+
+def slice_key(symbol: str, interval: Interval, start: datetime, limit: int) -> str:
+    """The slice's name in the ledger."""
+    return f"{symbol}:{interval}:{to_milliseconds(start)}:{limit}"
+
+
+def slice_id(key: str) -> str:
+    """BLAKE2b-128 of the key, in hex."""
+    return blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def answered_ranges(entries: Sequence[SliceEntry]) -> list[TimeRange]:
+    """What REST has answered for good: asked, and asked late enough after the kline closed."""
+    ranges = []
+    for entry in entries:
+        if entry.state in ANSWERED and entry.requested_at is not None:
+            ranges.append(TimeRange(entry.start, min(entry.end, entry.requested_at - SETTLING)))
+    return [known for known in ranges if known.start < known.end]
+
+
+def plan_slices(
+    symbol: str,
+    gaps: Sequence[TimeRange],
+    day: date,
+    *,
+    interval: Interval,
+    limit: int,
+    known: Mapping[str, SliceEntry],
+) -> list[SliceRequest]:
+    """The requests that ask each gap once: at most one a slice, from its first to its last unanswered open_time."""
+    settled = answered_ranges([entry for entry in known.values() if entry.symbol == symbol])
+    open_gaps = [_outward(gap, interval) for gap in subtract(gaps, settled)]
+    requests = []
+    for window in _windows(day, interval, limit):
+        asked = [piece for gap in open_gaps if (piece := _overlap(gap, window)).start < piece.end]
+        if asked:
+            key = slice_key(symbol, interval, window.start, limit)
+            reach = _joined(TimeRange(asked[0].start, asked[-1].end), known.get(key))
+            requests.append(SliceRequest(key, symbol, *reach))
+    return requests
+
+
+def _windows(day: date, interval: Interval, limit: int) -> Iterator[TimeRange]:
+    start, span = day_start(day), interval.duration * limit
+    while start < day_end(day):
+        yield TimeRange(start, min(start + span, day_end(day)))
+        start += span
+
+
+def _overlap(gap: TimeRange, window: TimeRange) -> TimeRange:
+    return TimeRange(max(gap.start, window.start), min(gap.end, window.end))
+
+
+def _outward(gap: TimeRange, interval: Interval) -> TimeRange:
+    """Back onto the grid: an answer's settled end may fall inside a kline."""
+    past = to_milliseconds(gap.start) % (interval.microseconds // 1000)
+    return TimeRange(gap.start - timedelta(milliseconds=past), gap.end)
+
+
+def _joined(asked: TimeRange, entry: SliceEntry | None) -> TimeRange:
+    """Stretch the request to touch what the slice already holds, so that its range never claims what was not asked."""
+    if entry is None or entry.state not in ANSWERED:
+        return asked
+    return TimeRange(min(asked.start, entry.end), max(asked.end, entry.start))

@@ -1,0 +1,177 @@
+"""What the environment and klines.yaml say, as plain values. The only module that reads the environment.
+
+Whether an exchange knows the words used here is checked when definitions are built, against that exchange's own table.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.errors import ConfigurationError, nearest_name
+from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.states import ChecksumPolicy
+from klines_pipeline.domain.symbol import check_symbol
+from klines_pipeline.domain.utc_day import parse_day
+
+CONFIG_NAME = "klines.yaml"
+ENDPOINTS = (
+    "vision_list_url",
+    "vision_download_url",
+    "binance_spot_url",
+    "binance_um_url",
+    "binance_cm_url",
+    "okx_url",
+)
+
+
+def _reader(read: Callable[[str], Any]) -> BeforeValidator:
+    """A domain parser as a validator, so that its sentence arrives with line and field."""
+
+    def validate(value: object) -> Any:
+        try:
+            return read(str(value))
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(validate)
+
+
+Day = Annotated[date, _reader(parse_day)]
+IntervalName = Annotated[Interval, _reader(Interval.parse)]
+Symbol = Annotated[str, _reader(check_symbol)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class DatasetParagraph(_Strict):
+    """One paragraph under `datasets`."""
+
+    exchange: str = "binance"
+    market: str = "spot"
+    interval: IntervalName
+    start: Day
+    symbols: list[Symbol] = Field(min_length=1)
+    resample: list[IntervalName] = Field(default_factory=list)
+    funding: bool = False
+    on_checksum_mismatch: ChecksumPolicy = ChecksumPolicy.QUARANTINE
+
+    def dataset(self) -> Dataset:
+        """As the rest of the project knows it."""
+        return Dataset(
+            exchange=self.exchange,
+            market=self.market,
+            interval=self.interval,
+            symbols=tuple(sorted(set(self.symbols))),
+            start=self.start,
+            resample=tuple(sorted(set(self.resample))),
+            on_checksum_mismatch=self.on_checksum_mismatch,
+        )
+
+
+class ConfigFile(_Strict):
+    """klines.yaml."""
+
+    lake: str = "./lake"
+    datasets: list[DatasetParagraph] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is configured."""
+
+    lake: str
+    datasets: tuple[Dataset, ...]
+    endpoints: Mapping[str, str]
+    log_level: str
+    lake_options: Mapping[str, Any]
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read klines.yaml (or KLINES_CONFIG) and KLINES_*; a missing klines.yaml means no datasets."""
+        env = os.environ if environment is None else environment
+        path = Path(env.get("KLINES_CONFIG") or CONFIG_NAME)
+        if "KLINES_CONFIG" in env and not path.is_file():
+            raise ConfigurationError(f"KLINES_CONFIG: there is no file {str(path)!r}.")
+        config = read_config(path.read_text("utf-8"), str(path)) if path.is_file() else ConfigFile()
+        lake = env.get("KLINES_LAKE") or _beside(path, config.lake)
+        return cls(
+            lake=lake,
+            datasets=_datasets(config, str(path)),
+            endpoints={name: url for name in ENDPOINTS if (url := env.get(f"KLINES_{name.upper()}"))},
+            log_level=env.get("KLINES_LOG_LEVEL", "INFO").upper(),
+            lake_options={},
+        )
+
+
+def _beside(config: Path, lake: str) -> str:
+    """A relative folder is meant from where klines.yaml lies."""
+    if "://" in lake or Path(lake).is_absolute():
+        return lake
+    return str(config.absolute().parent / lake)
+
+
+def read_config(text: str, name: str) -> ConfigFile:
+    """Parse klines.yaml; errors name the line and the field."""
+    try:
+        document = yaml.safe_load(text) or {}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise ConfigurationError(f"{name}, line {line}: not YAML ({error.problem}).") from None
+    try:
+        return ConfigFile.model_validate(document)
+    except ValidationError as error:
+        problems = [_problem(text, name, detail) for detail in error.errors()]
+        raise ConfigurationError("\n".join(problems)) from None
+
+
+def _problem(text: str, name: str, detail: Any) -> str:
+    location = detail["loc"]
+    field = ".".join(str(part) for part in location) or "the file"
+    message, given = detail["msg"], f" (given: {detail['input']!r})"
+    if detail["type"] == "extra_forbidden":
+        known = DatasetParagraph.model_fields if len(location) > 1 else ConfigFile.model_fields
+        message, given = f"no such field; the nearest valid one is {nearest_name(str(location[-1]), known)!r}.", ""
+    elif detail["type"] == "value_error":
+        message, given = str(detail["ctx"]["error"]), ""
+    elif detail["type"] == "missing":
+        message, given = "this field must be given.", ""
+    return f"{name}, line {_line_of(text, location)}: {field}: {message}{given}"
+
+
+def _line_of(text: str, location: tuple[int | str, ...]) -> int:
+    """Line of the deepest part of `location` that the file has."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _datasets(config: ConfigFile, name: str) -> tuple[Dataset, ...]:
+    datasets, seen = [], dict[str, int]()
+    for index, paragraph in enumerate(config.datasets):
+        where = f"{name}: datasets.{index}"
+        dataset = paragraph.dataset()
+        if dataset.name in seen:
+            raise ConfigurationError(
+                f"{where}: {dataset.name} stands in datasets.{seen[dataset.name]} already. Put all symbols there."
+            )
+        seen[dataset.name] = index
+        datasets.append(dataset)
+    return tuple(datasets)

@@ -1,0 +1,1 @@
+"""The flow: days in, results out. Plain functions over an exchange and a lake; no Dagster."""

@@ -1,0 +1,49 @@
+"""What earlier runs left for a stage that runs without the one before it: read from the ledgers, no network.
+
+The time is the exchange's, as last heard: the latest moment any ledger row of the day records.
+"""
+
+from datetime import date, datetime
+
+from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.errors import IncompleteError
+from klines_pipeline.domain.utc_day import EPOCH
+from klines_pipeline.klines.ledgers import ArchiveEntry
+from klines_pipeline.klines.schema import WIRE_SCHEMA
+from klines_pipeline.stages.archive import load_entries
+from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
+from klines_pipeline.stages.topup import load_rows, load_slices
+from klines_pipeline.storage.lake import Lake
+
+
+def archived_day(lake: Lake, dataset: Dataset, day: date) -> ArchivedDay:
+    """The archives of the day as the ledger has them; IncompleteError where a symbol was never looked for."""
+    entries = load_entries(lake, dataset, day)
+    unknown = [symbol for symbol in dataset.symbols if symbol not in entries]
+    if unknown:
+        raise IncompleteError(
+            f"{day}: {unknown[0]} has no row in ledger/archives. Materialize vision_klines_{dataset.interval} first, "
+            "or select +klines so that it runs too."
+        )
+    return ArchivedDay(day=day, entries=entries, fetched=WIRE_SCHEMA.to_frame(), now=_last_heard(entries))
+
+
+def _last_heard(entries: dict[str, ArchiveEntry]) -> datetime:
+    return max((entry.fetched_at for entry in entries.values() if entry.fetched_at), default=EPOCH)
+
+
+def topped_up_day(lake: Lake, dataset: Dataset, archived: ArchivedDay) -> ToppedUpDay:
+    """What REST has given for the day so far."""
+    slices = load_slices(lake, dataset, archived.day)
+    heard = max((entry.completed_at for entry in slices.values() if entry.completed_at), default=EPOCH)
+    if max(heard, archived.now) == EPOCH:
+        raise IncompleteError(
+            f"{archived.day}: nothing has been heard from the exchange yet. Materialize rest_klines_{dataset.interval} "
+            "first, or select +klines so that it runs too."
+        )
+    return ToppedUpDay(
+        day=archived.day,
+        slices=slices,
+        rows=load_rows(lake, dataset, archived.day),
+        now=max(heard, archived.now),
+    )

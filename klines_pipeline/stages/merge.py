@@ -1,0 +1,160 @@
+"""Merge one day and certify it: archives and REST rows into the table, evidence into the certificate.
+
+A pure function of what the lake holds. A digest of those inputs stands in the certificates' file: when it has not
+changed, nothing is read or written, and a day half published by a killed run is seen to be so.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import blake2b
+
+import polars as pl
+
+from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.utc_day import to_microseconds
+from klines_pipeline.klines.certificate import Evidence, certify
+from klines_pipeline.klines.fingerprint import fingerprints
+from klines_pipeline.klines.grid import TimeRange, expected_range
+from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry, SliceEntry
+from klines_pipeline.klines.merge import CONFLICT_SCHEMA, disagreeing_symbols, merge_klines
+from klines_pipeline.klines.schema import KLINE_SCHEMA, slot
+from klines_pipeline.stages.archive import life_of
+from klines_pipeline.stages.results import ArchivedDay, MergedDay, ToppedUpDay
+from klines_pipeline.stages.rows import RowSource
+from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
+from klines_pipeline.storage.tables import klines_to_parquet, read_metadata, read_table, to_parquet
+
+_FORMAT = "1"
+"""Raise it when the same inputs would give another table or certificate."""
+_INPUTS = "klines.inputs"
+_ROWS = "klines.rows"
+_BYTES = "klines.bytes"
+_OFF_GRID = "klines.off_grid"
+
+
+def merge(
+    lake: Lake, dataset: Dataset, archived: ArchivedDay, topped_up: ToppedUpDay, archives: RowSource
+) -> MergedDay:
+    """Publish the day's table, then its certificates."""
+    paths = DayPaths.of(dataset, archived.day)
+    expected = expected_range(archived.day, dataset.interval, topped_up.now)
+    inputs = _digest(dataset, archived.entries, topped_up, expected)
+    if (known := _unchanged(lake, paths, inputs)) is not None:
+        return known
+    rest = topped_up.rows
+    vouched = _vouched(archives.unverified(), rest, dataset)
+    merged = merge_klines(pl.concat([archives.verified(), vouched]).sort("symbol", "open_time"), rest, dataset.interval)
+    certificates = certify(
+        merged.klines,
+        merged.conflicts,
+        _evidence(archived.entries, topped_up.slices),
+        expected,
+        interval=dataset.interval,
+        checked_at=topped_up.now,
+    )
+    off_grid = merged.klines.filter(slot(dataset.interval.microseconds) != pl.col("open_time").to_physical()).height
+    return _publish(lake, paths, merged.klines, merged.conflicts, certificates, inputs=inputs, off_grid=off_grid)
+
+
+def _vouched(unverified: pl.DataFrame, rest: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
+    """Archives without a valid checksum, of the symbols for which REST has the same klines, all of them."""
+    names = list(unverified["symbol"].unique())
+    bad = disagreeing_symbols(unverified, rest.filter(pl.col("symbol").is_in(names)), dataset.interval)
+    return unverified.filter(~pl.col("symbol").is_in(list(bad)))
+
+
+def _evidence(entries: Mapping[str, ArchiveEntry], slices: Mapping[str, SliceEntry]) -> dict[str, Evidence]:
+    by_symbol: dict[str, list[SliceEntry]] = {symbol: [] for symbol in entries}
+    for entry in slices.values():
+        by_symbol.setdefault(entry.symbol, []).append(entry)
+    return {symbol: Evidence(entry, by_symbol[symbol], life_of(entry)) for symbol, entry in entries.items()}
+
+
+def _digest(dataset: Dataset, entries: Mapping[str, ArchiveEntry], topped_up: ToppedUpDay, expected: TimeRange) -> str:
+    """Of everything the table and the certificates are made from, and nothing else (attempts and errors are not)."""
+    facts = [
+        _FORMAT,
+        str(dataset.on_checksum_mismatch),
+        to_microseconds(expected.end),
+        [
+            (name, entry.state, entry.sha256_actual, entry.revision, _time(entry.first_seen_at), life_of(entry))
+            for name, entry in sorted(entries.items())
+        ],
+        [
+            (key, entry.state, _time(entry.start), _time(entry.end), _time(entry.requested_at))
+            for key, entry in sorted(topped_up.slices.items())
+        ],
+        sorted(fingerprints(topped_up.rows).items()),
+        topped_up.rows["ingested_at"].to_physical().to_list(),
+    ]
+    return blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
+
+
+def _time(instant: datetime | None) -> int | None:
+    return None if instant is None else to_microseconds(instant)
+
+
+def _unchanged(lake: Lake, paths: DayPaths, inputs: str) -> MergedDay | None:
+    """The day as it lies in the lake, if it was made from these inputs and the table is still there, whole."""
+    known = read_metadata(lake, paths.certificates)
+    if known.get(_INPUTS) != inputs or str(lake.size(paths.klines)) != known.get(_BYTES):
+        return None
+    return MergedDay(
+        day=paths.day,
+        certificates=read_table(lake, paths.certificates, CERTIFICATE_SCHEMA),
+        rows=int(known[_ROWS]),
+        bytes=int(known[_BYTES]),
+        path=lake.uri(paths.klines),
+        changed=False,
+        off_grid=int(known[_OFF_GRID]),
+    )
+
+
+def _publish(
+    lake: Lake,
+    paths: DayPaths,
+    klines: pl.DataFrame,
+    conflicts: pl.DataFrame,
+    certificates: pl.DataFrame,
+    *,
+    inputs: str,
+    off_grid: int,
+) -> MergedDay:
+    """Conflicts, table, certificates, in this order: the certificates' digest says that the others are there."""
+    if conflicts.height or read_table(lake, paths.conflicts, CONFLICT_SCHEMA).height:
+        lake.publish(paths.conflicts, to_parquet(conflicts))
+    content = klines_to_parquet(klines.select(KLINE_SCHEMA.names()), paths.identity)
+    changed = lake.publish(paths.klines, content)
+    lasting = _keep_check_times(certificates, read_table(lake, paths.certificates, CERTIFICATE_SCHEMA))
+    metadata = {
+        **paths.identity,
+        _INPUTS: inputs,
+        _ROWS: str(klines.height),
+        _BYTES: str(len(content)),
+        _OFF_GRID: str(off_grid),
+    }
+    lake.publish(paths.certificates, to_parquet(lasting, metadata))
+    return MergedDay(
+        day=paths.day,
+        certificates=lasting,
+        rows=klines.height,
+        bytes=len(content),
+        path=lake.uri(paths.klines),
+        changed=changed,
+        off_grid=off_grid,
+    )
+
+
+def _keep_check_times(new: pl.DataFrame, old: pl.DataFrame) -> pl.DataFrame:
+    """A certificate that says what it said before keeps the time it was first said."""
+    statement = [name for name in CERTIFICATE_SCHEMA.names() if name != "checked_at"]
+    same = new.join(old, on="symbol", how="inner", suffix="_old").filter(
+        pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"{name}_old")) for name in statement if name != "symbol"])
+    )
+    times = same.select("symbol", pl.col("checked_at_old").alias("before"))
+    joined = new.join(times, on="symbol", how="left", maintain_order="left")
+    return joined.with_columns(pl.coalesce("before", "checked_at").alias("checked_at")).select(
+        CERTIFICATE_SCHEMA.names()
+    )

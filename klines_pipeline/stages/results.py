@@ -1,0 +1,79 @@
+"""What each stage hands on and reports: frozen values, counts as properties. Metadata is made of them in `defs`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import polars as pl
+
+from klines_pipeline.domain.states import ArchiveState
+from klines_pipeline.klines.ledgers import ArchiveEntry, SliceEntry
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedDay:
+    """The archives of one day. `fetched` holds rows parsed in this run, by wire schema; other rows lie in the lake."""
+
+    day: date
+    entries: Mapping[str, ArchiveEntry]
+    fetched: pl.DataFrame
+    now: datetime
+    failed: Mapping[str, str] = field(default_factory=dict)
+    downloads: int = 0
+    downloaded_bytes: int = 0
+    listing_requests: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+
+    def count(self, *states: ArchiveState) -> int:
+        """Symbols in one of the states."""
+        return sum(entry.state in states for entry in self.entries.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ToppedUpDay:
+    """What REST was asked and gave for one day."""
+
+    day: date
+    slices: Mapping[str, SliceEntry]
+    rows: pl.DataFrame
+    now: datetime
+    failed: Mapping[str, str] = field(default_factory=dict)
+    blocked: str | None = None
+    requests: int = 0
+    weight: int = 0
+    new_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MergedDay:
+    """The day's table and certificates as they now lie in the lake."""
+
+    day: date
+    certificates: pl.DataFrame
+    rows: int
+    bytes: int
+    path: str
+    changed: bool
+    off_grid: int = 0
+
+    def total(self, column: str) -> int:
+        """Sum of a certificate column over the symbols."""
+        return int(self.certificates[column].sum())
+
+    @property
+    def completeness_pct(self) -> float:
+        """Klines present, per cent of those expected; 100 where none is expected yet."""
+        expected = self.total("expected")
+        return 100.0 * self.total("present") / expected if expected else 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class DayResult:
+    """One day through the stages that ran. `failures` names, by stage, why the day must be reported failed."""
+
+    day: date
+    archived: ArchivedDay | None = None
+    topped_up: ToppedUpDay | None = None
+    merged: MergedDay | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)

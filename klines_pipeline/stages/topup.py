@@ -1,0 +1,210 @@
+"""Top up one day: ask REST, once, for the open_times that no verified archive holds; keep closed klines only."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import polars as pl
+
+from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.errors import BannedError, BlockedError, RejectedRequestError, TransientError
+from klines_pipeline.domain.states import ANSWERED, NEVER_ASKED, ArchiveState, SliceState
+from klines_pipeline.domain.utc_day import day_end
+from klines_pipeline.exchanges.protocols import Market, RestAnswer
+from klines_pipeline.klines.grid import expected_range, missing_ranges, present_slots
+from klines_pipeline.klines.ledgers import REJECTED_SCHEMA, SLICE_SCHEMA, SliceEntry, slice_entries, to_frame
+from klines_pipeline.klines.schema import KLINE_SCHEMA, REST, UTC_TIME, WIRE_SCHEMA, with_provenance
+from klines_pipeline.klines.sieve import Sieved, sieve
+from klines_pipeline.klines.slices import SliceRequest, plan_slices, slice_id
+from klines_pipeline.stages.archive import life_of
+from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
+from klines_pipeline.stages.rows import RowSource
+from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
+from klines_pipeline.storage.tables import klines_to_parquet, read_table, to_parquet
+
+_FAILED = frozenset({SliceState.UNAVAILABLE, SliceState.BANNED})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one request."""
+
+    request: SliceRequest
+    state: SliceState
+    answer: RestAnswer | None = None
+    error: str | None = None
+    http_status: int | None = None
+    attempts: int = 0
+
+
+def top_up(
+    lake: Lake, market: Market, dataset: Dataset, archived: ArchivedDay, archives: RowSource, pool: Executor
+) -> ToppedUpDay:
+    """Ask what is missing and record every slice. Rows of complete archives are not even read."""
+    paths, before = DayPaths.of(dataset, archived.day), market.api.requests
+    known, stored = load_slices(lake, dataset, archived.day), load_rows(lake, dataset, archived.day)
+    short = _incomplete(dataset, archived)
+    has = present_slots(pl.concat([archives.verified(short), stored]), dataset.interval)
+    now, error = archived.now, None
+    requests = _plan(market, dataset, archived, short, now, has, known)
+    if requests or now < day_end(archived.day):
+        now, error = _server_time(market, archived)
+        requests = _plan(market, dataset, archived, short, now, has, known)
+    outcomes = list(pool.map(lambda request: _ask(market, dataset, request, error), requests))
+    fresh = _closed_rows(outcomes, archived.day, dataset, now)
+    rows = pl.concat([stored, fresh.kept]).unique(["symbol", "open_time"], keep="first", maintain_order=True)
+    rows = rows.sort("symbol", "open_time")
+    slices = {**known, **_entries(outcomes, known, rows)}
+    if outcomes:
+        _publish(lake, paths, rows, slices, fresh.rejected)
+    return ToppedUpDay(
+        day=archived.day,
+        slices=slices,
+        rows=rows,
+        now=now,
+        failed={done.request.symbol: done.error or "" for done in outcomes if done.state in _FAILED},
+        blocked=next((done.error for done in outcomes if done.state is SliceState.BLOCKED), None),
+        requests=market.api.requests - before,
+        weight=sum(done.answer.weight for done in outcomes if done.answer),
+        new_rows=rows.height - stored.height,
+    )
+
+
+def load_slices(lake: Lake, dataset: Dataset, day: date) -> dict[str, SliceEntry]:
+    """The day's slices ledger, by slice key."""
+    return slice_entries(read_table(lake, DayPaths.of(dataset, day).slices, SLICE_SCHEMA))
+
+
+def load_rows(lake: Lake, dataset: Dataset, day: date) -> pl.DataFrame:
+    """The klines REST has given for the day."""
+    return read_table(lake, DayPaths.of(dataset, day).rest_klines, KLINE_SCHEMA)
+
+
+def _incomplete(dataset: Dataset, archived: ArchivedDay) -> list[str]:
+    """Symbols whose archive does not hold the whole day by itself."""
+    full = dataset.interval.bars_per_day
+    entries = ((symbol, archived.entries[symbol]) for symbol in dataset.symbols)
+    return [name for name, entry in entries if entry.state is not ArchiveState.OK or (entry.rows or 0) < full]
+
+
+def _server_time(market: Market, archived: ArchivedDay) -> tuple[datetime, TransientError | BlockedError | None]:
+    """REST's clock, or the bucket's and the reason why REST cannot be asked."""
+    try:
+        return market.api.now(), None
+    except (TransientError, BlockedError) as error:
+        return archived.now, error
+
+
+def _plan(
+    market: Market,
+    dataset: Dataset,
+    archived: ArchivedDay,
+    symbols: Sequence[str],
+    now: datetime,
+    has: Mapping[str, pl.Series],
+    known: Mapping[str, SliceEntry],
+) -> list[SliceRequest]:
+    """Requests for symbols that traded, as far as the bucket tells, and whose archive is not merely out of reach."""
+    expected = expected_range(archived.day, dataset.interval, now)
+    by_symbol: dict[str, dict[str, SliceEntry]] = {}
+    for key, entry in known.items():
+        by_symbol.setdefault(entry.symbol, {})[key] = entry
+    requests = []
+    for symbol in symbols:
+        archive = archived.entries[symbol]
+        if life_of(archive) in NEVER_ASKED or archive.state is ArchiveState.UNAVAILABLE:
+            continue
+        gaps = missing_ranges(has.get(symbol), expected, dataset.interval)
+        requests += plan_slices(
+            symbol,
+            gaps,
+            archived.day,
+            interval=dataset.interval,
+            limit=market.api.limit,
+            known=by_symbol.get(symbol, {}),
+        )
+    return requests
+
+
+def _ask(market: Market, dataset: Dataset, request: SliceRequest, error: Exception | None) -> Outcome:
+    """One request; every way it can end has a state."""
+    try:
+        if error is not None:
+            raise error
+        answer = market.api.klines(request.symbol, dataset.interval, request.start, request.end)
+    except BlockedError as blocked:
+        return Outcome(request, SliceState.BLOCKED, error=str(blocked), http_status=blocked.http_status)
+    except RejectedRequestError as refused:
+        return Outcome(request, SliceState.UNAVAILABLE, error=str(refused), http_status=refused.http_status, attempts=1)
+    except TransientError as passing:
+        state = SliceState.BANNED if isinstance(passing, BannedError) else SliceState.UNAVAILABLE
+        return Outcome(request, state, error=str(passing), http_status=passing.http_status, attempts=passing.attempts)
+    return Outcome(request, SliceState.OK, answer, None, answer.http_status, answer.attempts)
+
+
+def _closed_rows(outcomes: Sequence[Outcome], day: date, dataset: Dataset, now: datetime) -> Sieved:
+    """Klines of the answers that were asked for and are closed at `now`."""
+    frames = [
+        done.answer.frame.filter(
+            (pl.col("open_time") >= done.request.start)
+            & (pl.col("open_time") < done.request.end)
+            & (pl.col("open_time") + dataset.interval.duration <= now)
+        ).with_columns(pl.lit(done.answer.completed_at).alias("seen"))
+        for done in outcomes
+        if done.answer is not None
+    ]
+    empty = WIRE_SCHEMA.to_frame().with_columns(pl.lit(now).cast(UTC_TIME).alias("seen"))
+    wire = pl.concat([empty, *(frame.cast({"seen": UTC_TIME}) for frame in frames)])
+    sieved = sieve(wire, day, REST)
+    return sieved._replace(kept=with_provenance(sieved.kept, REST, pl.lit(0), pl.col("seen")))
+
+
+def _entries(outcomes: Sequence[Outcome], known: Mapping[str, SliceEntry], rows: pl.DataFrame) -> dict[str, SliceEntry]:
+    """The ledger's row of each slice asked, grown by what it held before."""
+    by_symbol = {str(key[0]): part["open_time"] for key, part in rows.partition_by("symbol", as_dict=True).items()}
+    nothing = pl.Series([], dtype=UTC_TIME)
+    return {
+        done.request.slice_key: _entry(
+            done, known.get(done.request.slice_key), by_symbol.get(done.request.symbol, nothing)
+        )
+        for done in outcomes
+    }
+
+
+def _entry(done: Outcome, before: SliceEntry | None, times: pl.Series) -> SliceEntry:
+    start, end = done.request.start, done.request.end
+    if done.answer is not None and before is not None and before.state in ANSWERED:
+        start, end = min(start, before.start), max(end, before.end)
+    held = times.filter((times >= start) & (times < end))
+    state = done.state if done.answer is None else SliceState.OK if held.len() else SliceState.NO_DATA
+    return SliceEntry(
+        slice_key=done.request.slice_key,
+        slice_id=slice_id(done.request.slice_key),
+        start=start,
+        end=end,
+        state=state,
+        rows=held.len(),
+        first_open_time=held.min(),  # type: ignore[arg-type]
+        last_open_time=held.max(),  # type: ignore[arg-type]
+        url=done.answer.url if done.answer else None,
+        weight=done.answer.weight if done.answer else 0,
+        requested_at=done.answer.requested_at if done.answer else None,
+        completed_at=done.answer.completed_at if done.answer else None,
+        attempts=done.attempts,
+        http_status=done.http_status,
+        error=done.error,
+    )
+
+
+def _publish(
+    lake: Lake, paths: DayPaths, rows: pl.DataFrame, slices: Mapping[str, SliceEntry], rejected: pl.DataFrame
+) -> None:
+    """Rows before the ledger that vouches for them."""
+    if rows.height:
+        lake.publish(paths.rest_klines, klines_to_parquet(rows, paths.identity))
+    if rejected.height:
+        old = read_table(lake, paths.rejected, REJECTED_SCHEMA)
+        lake.publish(paths.rejected, to_parquet(pl.concat([old, rejected]).unique(maintain_order=True)))
+    lake.publish(paths.slices, to_parquet(to_frame([slices[key] for key in sorted(slices)], SLICE_SCHEMA)))

@@ -1,0 +1,1 @@
+"""Bytes at rest: where everything of the lake lies, and how it is published whole."""

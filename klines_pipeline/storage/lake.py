@@ -1,0 +1,157 @@
+"""The lake as a place of bytes: read, list, publish whole, lock a day. Local folder or any fsspec URI.
+
+Publishing is atomic. Local: temporary name, fsync, rename, fsync of the folder. Elsewhere: one PUT.
+What the bytes mean is not known here.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import fsspec
+from filelock import FileLock, Timeout
+from fsspec.implementations.local import LocalFileSystem
+
+from klines_pipeline.domain.errors import ConfigurationError, TransientError
+from klines_pipeline.storage import layout
+
+_LOCK_SECONDS = 3600.0
+_LEFTOVER_SECONDS = 86_400.0
+
+
+@dataclass(slots=True)
+class Lake:
+    """One root."""
+
+    root: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    fs: fsspec.AbstractFileSystem = field(init=False, repr=False)
+    base: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            self.fs, base = fsspec.url_to_fs(self.root, use_listings_cache=False, **self.options)
+        except (ImportError, ValueError) as error:
+            raise ConfigurationError(
+                f"lake: {self.root!r} cannot be opened ({error}). Use a folder such as ./lake, or s3://bucket/prefix."
+            ) from None
+        self.base = base.rstrip("/")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the root is a folder of this machine."""
+        return isinstance(self.fs, LocalFileSystem)
+
+    def uri(self, path: str) -> str:
+        """The full address of a path, for people and for readers such as Polars and DuckDB."""
+        return f"{self.base}/{path}" if self.is_local else self.fs.unstrip_protocol(f"{self.base}/{path}")
+
+    def read(self, path: str) -> bytes | None:
+        """The whole file; None where there is none."""
+        try:
+            content: bytes = self.fs.cat_file(f"{self.base}/{path}")
+        except FileNotFoundError:
+            return None
+        return content
+
+    def size(self, path: str) -> int | None:
+        """Bytes; None where there is no such file."""
+        try:
+            return int(self.fs.info(f"{self.base}/{path}")["size"])
+        except FileNotFoundError:
+            return None
+
+    def folders(self, path: str) -> list[str]:
+        """Names inside a folder, sorted; empty where there is none."""
+        try:
+            names = self.fs.ls(f"{self.base}/{path}", detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(name.rstrip("/").rpartition("/")[2] for name in names)
+
+    def publish(self, path: str, content: bytes) -> bool:
+        """Make `content` the file, whole; False where it already is."""
+        if self.read(path) == content:
+            return False
+        if not self.is_local:
+            self.fs.pipe_file(f"{self.base}/{path}", content)
+            return True
+        target = Path(self.base, path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+            _settle(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return True
+
+    def publish_file(self, path: str, source: Path) -> None:
+        """Move a finished file from `incoming` to its place, whole."""
+        if not self.is_local:
+            self.fs.put_file(str(source), f"{self.base}/{path}")
+            source.unlink(missing_ok=True)
+            return
+        target = Path(self.base, path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _settle(source, target)
+
+    @contextmanager
+    def incoming(self) -> Iterator[Path]:
+        """A folder for downloads, on the lake's own disk where it has one; emptied when done."""
+        if self.is_local:
+            home = Path(self.base, layout.INCOMING)
+            home.mkdir(parents=True, exist_ok=True)
+            _sweep(home)
+            folder = Path(tempfile.mkdtemp(prefix=f".{os.getpid()}-", dir=home))
+        else:
+            folder = Path(tempfile.mkdtemp(prefix="klines-"))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def locked(self, paths: layout.DayPaths) -> Iterator[None]:
+        """Hold a day against other runs on this disk. Object stores have no lock: there, whole files win or lose."""
+        if not self.is_local:
+            yield
+            return
+        path = Path(self.base, paths.lock)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=_LOCK_SECONDS)
+        except Timeout:
+            raise TransientError(f"Another run has held {paths.day} for {_LOCK_SECONDS:.0f} s; wait for it.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _sweep(home: Path) -> None:
+    """Remove what killed runs left behind more than a day ago."""
+    for leftover in home.iterdir():
+        if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _settle(source: Path, target: Path) -> None:
+    """fsync, rename, fsync of the folder: after a power cut the old file or the new one is there."""
+    with source.open("rb+") as file:
+        os.fsync(file.fileno())
+    source.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

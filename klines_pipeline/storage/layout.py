@@ -1,0 +1,131 @@
+"""Every path of the lake, relative to its root. Nobody else builds one; no I/O.
+
+Folders are Hive style, lower-case keys, ISO dates. The mirror keeps the exchange's own keys.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import PurePosixPath
+
+from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.errors import ConfigurationError
+
+PART = "part.parquet"
+INCOMING = "vision/.incoming"
+_SHORT_DIGEST = 12
+
+
+def mirror(key: str) -> str:
+    """An archive, byte for byte, under the exchange's own key."""
+    return f"vision/{_safe(key)}"
+
+
+def mirror_checksum(key: str) -> str:
+    """The checksum beside an archive."""
+    return f"{mirror(key)}.CHECKSUM"
+
+
+def replaced(key: str, sha256: str) -> str:
+    """What a rewritten key held before."""
+    return f"vision/revisions/{_safe(key)}@{sha256[:_SHORT_DIGEST]}"
+
+
+def quarantined(key: str, sha256: str) -> str:
+    """An archive whose checksum is absent or differs: kept, not part of the mirror."""
+    return f"vision/quarantine/{_safe(key)}@{sha256[:_SHORT_DIGEST]}"
+
+
+def _safe(key: str) -> str:
+    """Keys come from parsed names, never from a listing; still, none may climb out of the lake."""
+    if key != str(PurePosixPath(key)) or key.startswith("/") or ".." in PurePosixPath(key).parts or "\0" in key:
+        raise ConfigurationError(f"{key!r} would lie outside of the lake.")
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class DayPaths:
+    """The files of one dataset and day."""
+
+    exchange: str
+    market: str
+    interval: str
+    day: date
+
+    @classmethod
+    def of(cls, dataset: Dataset, day: date) -> "DayPaths":
+        """Paths for a dataset's day."""
+        return cls(dataset.exchange, dataset.market, str(dataset.interval), day)
+
+    def _part(self, table: str) -> str:
+        return f"{table_folder(table, self.exchange, self.market, self.interval)}/date={self.day}/{PART}"
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What the folders say, for a file that is taken out of them."""
+        return {
+            "exchange": self.exchange,
+            "market": self.market,
+            "interval": self.interval,
+            "date": self.day.isoformat(),
+        }
+
+    @property
+    def klines(self) -> str:
+        """The table."""
+        return self._part("klines")
+
+    @property
+    def rest_klines(self) -> str:
+        """Rows as REST gave them."""
+        return self._part("rest_klines")
+
+    @property
+    def archives(self) -> str:
+        """Ledger, one row a symbol."""
+        return self._part("ledger/archives")
+
+    @property
+    def slices(self) -> str:
+        """Ledger, one row a REST slice."""
+        return self._part("ledger/slices")
+
+    @property
+    def certificates(self) -> str:
+        """Ledger, one row a symbol."""
+        return self._part("ledger/certificates")
+
+    @property
+    def revisions(self) -> str:
+        """Ledger, one row a version of an archive."""
+        return self._part("ledger/revisions")
+
+    @property
+    def rejected(self) -> str:
+        """Rows that could not be klines of the day."""
+        return self._part("ledger/rejected")
+
+    @property
+    def conflicts(self) -> str:
+        """Rows on which archive and REST disagree."""
+        return self._part("ledger/conflicts")
+
+    @property
+    def lock(self) -> str:
+        """Held by whoever writes this day."""
+        return f".locks/{self.exchange}-{self.market}-{self.interval}-{self.day}.lock"
+
+
+def table_folder(table: str, exchange: str, market: str, interval: str) -> str:
+    """The folder that holds a table's day folders."""
+    return f"{table}/exchange={exchange}/market={market}/interval={interval}"
+
+
+def day_of(folder: str) -> date | None:
+    """The day of a `date=YYYY-MM-DD` folder; None for any other name."""
+    name, _, value = folder.rstrip("/").rpartition("/")[2].partition("=")
+    if name != "date":
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return None

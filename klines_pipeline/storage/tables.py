@@ -1,0 +1,79 @@
+"""Frames as Parquet in the lake: the kline table in row groups of whole symbols, ledgers as small files.
+
+Bytes are deterministic: the same frame and metadata give the same file.
+"""
+
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from klines_pipeline.storage.lake import Lake
+
+_ROWS_PER_GROUP = 28_800
+"""At most, unless one symbol has more: larger groups cost a reader of one symbol up to 4 x."""
+_REPEATING = ["symbol", "open", "high", "low", "close", "source", "revision", "ingested_at"]
+"""Columns worth a dictionary; volumes do not repeat, and open_time is smaller as deltas."""
+
+
+def klines_to_parquet(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
+    """The table's file: zstd-3, whole symbols in a row group. `frame` is sorted by (symbol, open_time)."""
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    schema = table.schema.with_metadata(dict(metadata))
+    buffer = BytesIO()
+    with pq.ParquetWriter(
+        buffer,
+        schema,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=[name for name in _REPEATING if name in schema.names],
+        column_encoding={"open_time": "DELTA_BINARY_PACKED"},
+        store_schema=True,
+    ) as writer:
+        for start, length in _groups(frame) or [(0, 0)]:
+            group = table.slice(start, length).replace_schema_metadata(schema.metadata)
+            writer.write_table(group, row_group_size=max(length, 1))
+    return buffer.getvalue()
+
+
+def _groups(frame: pl.DataFrame) -> list[tuple[int, int]]:
+    """(start, rows) of each row group: as many whole symbols as fit."""
+    counts = frame.group_by("symbol", maintain_order=True).len()["len"]
+    groups, start, length = list[tuple[int, int]](), 0, 0
+    for count in counts:
+        if length and length + count > _ROWS_PER_GROUP:
+            groups.append((start, length))
+            start, length = start + length, 0
+        length += count
+    return [*groups, (start, length)] if length else groups
+
+
+def to_parquet(frame: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> bytes:
+    """A ledger's file."""
+    buffer = BytesIO()
+    frame.write_parquet(buffer, compression="zstd", compression_level=3, metadata=dict(metadata or {}))
+    return buffer.getvalue()
+
+
+def read_table(lake: Lake, path: str, schema: pl.Schema) -> pl.DataFrame:
+    """The whole file in the given schema; no rows where there is no file."""
+    content = lake.read(path)
+    if content is None:
+        return schema.to_frame()
+    return pl.read_parquet(content, hive_partitioning=False).select(schema.names()).cast(schema)
+
+
+def read_metadata(lake: Lake, path: str) -> dict[str, str]:
+    """Key-value metadata of a file; empty where there is none."""
+    content = lake.read(path)
+    if content is None:
+        return {}
+    raw = pq.read_metadata(pa.BufferReader(content)).metadata or {}
+    return {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items()}
+
+
+def stored_days(lake: Lake, folder: str) -> Iterator[str]:
+    """Names of the `date=` folders of a table."""
+    return (name for name in lake.folders(folder) if name.startswith("date="))
