@@ -5,7 +5,7 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from klines_pipeline.simulator.bucket_listing import BUCKET, BadListing, ListingQuery, list_objects
+from klines_pipeline.simulator.bucket_listing import BUCKET, BadListingError, ListingQuery, list_objects
 from klines_pipeline.simulator.clock import http_date
 from klines_pipeline.simulator.keyspace import CHECKSUM
 from klines_pipeline.simulator.venue import Venue
@@ -30,7 +30,7 @@ async def listing_answer(request: web.Request, venue: Venue, workers: Workers) -
     """GET on the bucket."""
     try:
         query = ListingQuery.parse(request.query)
-    except BadListing as error:
+    except BadListingError as error:
         detail = f"<ArgumentName>{escape(error.argument)}</ArgumentName>"
         return xml_error(400, "InvalidArgument", str(error), detail=detail)
     now = venue.clock.now()

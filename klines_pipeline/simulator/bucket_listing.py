@@ -19,7 +19,7 @@ Echo = tuple[tuple[str, str], ...]
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
-class BadListing(Exception):
+class BadListingError(Exception):
     """The query cannot be listed; carries the argument at fault."""
 
     def __init__(self, message: str, *, argument: str) -> None:
@@ -45,11 +45,13 @@ class ListingQuery:
         """Read the query of a GET on the bucket."""
         version = 2 if query.get("list-type") == "2" else 1
         if version == 1 and "start-after" in query:
-            raise BadListing("start-after only supported in REST.GET.BUCKET with list-type=2", argument="start-after")
+            raise BadListingError(
+                "start-after only supported in REST.GET.BUCKET with list-type=2", argument="start-after"
+            )
         echo, position = _read_marker(query) if version == 1 else _read_start(query)
         encoding = query.get("encoding-type")
         if encoding not in {None, "url"}:
-            raise BadListing("Invalid Encoding Method specified in Request", argument="encoding-type")
+            raise BadListingError("Invalid Encoding Method specified in Request", argument="encoding-type")
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
         return cls(version, prefix, delimiter, position, _read_most(query), encoding == "url", echo)
 
@@ -162,7 +164,7 @@ def _read_start(query: Mapping[str, str]) -> tuple[Echo, str]:
 def _read_most(query: Mapping[str, str]) -> int:
     text = query.get("max-keys", str(MOST_ENTRIES))
     if not text.isascii() or not text.isdigit() or len(text) > 10:
-        raise BadListing("Provided max-keys not an integer or within integer range", argument="max-keys")
+        raise BadListingError("Provided max-keys not an integer or within integer range", argument="max-keys")
     return min(int(text), MOST_ENTRIES)
 
 
@@ -174,4 +176,4 @@ def _read_token(token: str) -> str:
     try:
         return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error):
-        raise BadListing("The continuation token provided is incorrect", argument="continuation-token") from None
+        raise BadListingError("The continuation token provided is incorrect", argument="continuation-token") from None

@@ -43,12 +43,17 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        _check(self.kind in KINDS, f"unknown kind of fault {self.kind!r}. Use one of {', '.join(KINDS)}.")
-        _check(self.group in {None, *GROUPS}, f"unknown group {self.group!r}. Use one of {', '.join(GROUPS)}.")
-        _check(self.when in {"body", "headers"}, f"when is {self.when!r}. Use 'body' or 'headers'.")
-        _check(200 <= self.status <= 599, f"status {self.status} is not within 200..599.")
-        _check(0 <= self.probability <= 1, f"probability {self.probability} is not within 0..1.")
-        _check(0 <= self.seconds <= 3600, f"seconds {self.seconds} is not within 0..3600.")
+        complaints = {
+            f"unknown kind of fault {self.kind!r}. Use one of {', '.join(KINDS)}.": self.kind not in KINDS,
+            f"unknown group {self.group!r}. Use one of {', '.join(GROUPS)}.": self.group not in {None, *GROUPS},
+            f"when is {self.when!r}. Use 'body' or 'headers'.": self.when not in {"body", "headers"},
+            f"status {self.status} is not within 200..599.": not 200 <= self.status <= 599,
+            f"probability {self.probability} is not within 0..1.": not 0 <= self.probability <= 1,
+            f"seconds {self.seconds} is not within 0..3600.": not 0 <= self.seconds <= 3600,
+        }
+        for complaint, holds in complaints.items():
+            if holds:
+                raise ValueError(complaint)
         if self.match.startswith("re:"):
             try:
                 re.compile(self.match[3:])
@@ -121,8 +126,3 @@ class Faults:
     def hides(self, key: str) -> bool:
         """Whether a key must not be listed."""
         return any(fault.kind == "drop_checksum" and fault.covers(f"/{key}", "checksums") for fault in self._rules)
-
-
-def _check(holds: bool, complaint: str) -> None:
-    if not holds:
-        raise ValueError(complaint)
