@@ -92,7 +92,7 @@ class Settings:
     datasets: tuple[Dataset, ...]
     endpoints: Mapping[str, str]
     log_level: str
-    lake_options: Mapping[str, Any]
+    lake_options: Mapping[str, str]
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -108,8 +108,15 @@ class Settings:
             datasets=_datasets(config, str(path)),
             endpoints={name: url for name in ENDPOINTS if (url := env.get(f"KLINES_{name.upper()}"))},
             log_level=env.get("KLINES_LOG_LEVEL", "INFO").upper(),
-            lake_options={},
+            lake_options=lake_options(lake, env),
         )
+
+
+def lake_options(lake: str, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What an S3-compatible lake needs beyond its URI; credentials stay in the AWS_* variables."""
+    env = os.environ if environment is None else environment
+    endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL")
+    return {"endpoint_url": endpoint} if endpoint and lake.startswith(("s3://", "s3a://")) else {}
 
 
 def _beside(config: Path, lake: str) -> str:

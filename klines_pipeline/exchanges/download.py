@@ -60,7 +60,7 @@ def _handle() -> pycurl.Curl:
 
 
 def download(url: str, sink: Callable[[bytes], object]) -> Received:
-    """GET `url`, feeding `sink`, which may get some bytes before a failure. TransientError; 404 is NotPublishedError."""
+    """GET `url`, feeding `sink`, which may get bytes before a failure. TransientError; NotPublishedError for 404."""
     handle, headers = _handle(), dict[str, str]()
     broken_sink: list[OSError] = []
 

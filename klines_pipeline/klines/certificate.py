@@ -13,6 +13,7 @@ import polars as pl
 
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import EXPLAINED, NEVER_ASKED, ArchiveState, Life, Reason, SliceState
+from klines_pipeline.domain.utc_day import to_microseconds
 from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.grid import TimeRange, missing_ranges, present_slots, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry, SliceEntry
@@ -26,7 +27,8 @@ class Evidence:
 
     archive: ArchiveEntry
     slices: Sequence[SliceEntry]
-    life: Life | None
+    quarantined: pl.Series | None = None
+    """Grid slots (µs) that a quarantined archive has: not used for the table, but a witness of what it lacks."""
 
 
 def certify(
@@ -72,8 +74,8 @@ def explain(gaps: Sequence[TimeRange], known: Evidence, expected: TimeRange) -> 
     """Every reason that the gaps have."""
     if not gaps:
         return set()
-    if known.life in NEVER_ASKED:
-        return {Reason(known.life)}
+    if known.archive.life in NEVER_ASKED:
+        return {Reason(known.archive.life)}
     answered = answered_ranges(known.slices)
     reasons = set()
     for gap in gaps:
@@ -96,17 +98,24 @@ def _why_unasked(known: Evidence) -> Reason:
 
 def _why_answered(gap: TimeRange, known: Evidence, expected: TimeRange, *, whole: bool) -> Reason:
     """REST answered without the gap's klines: what does the archive add?"""
-    if known.life is Life.FIRST_DAY and gap.start == expected.start and not whole:
+    if known.archive.life is Life.FIRST_DAY and gap.start == expected.start and not whole:
         return Reason.NOT_LISTED
-    if known.life is Life.LAST_DAY and gap.end == expected.end and not whole:
+    if known.archive.life is Life.LAST_DAY and gap.end == expected.end and not whole:
         return Reason.DELISTED
     if known.archive.state is ArchiveState.OK:
         return Reason.EXCHANGE_HALT
     if known.archive.state is not ArchiveState.NOT_PUBLISHED:
-        return Reason(known.archive.state)
-    if known.life is Life.PERHAPS_DELISTED:
+        return Reason.EXCHANGE_HALT if _lacks(known.quarantined, gap) else Reason(known.archive.state)
+    if known.archive.life is Life.PERHAPS_DELISTED:
         return Reason.DELISTED
     return Reason.NO_DATA if whole else Reason.NOT_PUBLISHED
+
+
+def _lacks(slots: pl.Series | None, gap: TimeRange) -> bool:
+    """Whether a quarantined archive, too, has nothing inside the gap."""
+    if slots is None:
+        return False
+    return not ((slots >= to_microseconds(gap.start)) & (slots < to_microseconds(gap.end))).any()
 
 
 def join_reasons(reasons: Iterable[Reason]) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from klines_pipeline.domain.states import ArchiveState, SliceState
+from klines_pipeline.domain.states import ArchiveState, Life, SliceState
 from klines_pipeline.klines.schema import UTC_TIME, WIRE_SCHEMA
 
 ARCHIVE_SCHEMA = pl.Schema({
@@ -84,12 +84,15 @@ REVISION_SCHEMA = pl.Schema({
 
 REJECTED_SCHEMA = pl.Schema({"source": pl.String(), "reason": pl.String(), **WIRE_SCHEMA})
 
+NEWER_VERSION = "a newer version was published but is "
+"""How `error` begins where the version in use is verified and the one published since is not."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveEntry:
     """One symbol-day in the bucket: what was published, what was fetched, what became of it.
 
-    `error` says what went wrong; for a day at the edge of a symbol's life it holds that `Life` instead.
+    `error` says what went wrong; for a day at or past the edge of a symbol's life it begins with that `Life`.
     """
 
     symbol: str
@@ -109,6 +112,24 @@ class ArchiveEntry:
     attempts: int = 0
     http_status: int | None = None
     error: str | None = None
+
+    @property
+    def life(self) -> Life | None:
+        """The edge of life that `error` begins with."""
+        word = (self.error or "").partition(": ")[0]
+        return Life(word) if word in set(Life) else None
+
+    @property
+    def problem(self) -> str | None:
+        """What of `error` is not the life."""
+        if self.life is None:
+            return self.error
+        return (self.error or "").partition(": ")[2] or None
+
+
+def note(life: Life | None, problem: str | None) -> str | None:
+    """What `error` holds: the edge of life, the problem, or both."""
+    return ": ".join(part for part in (life, problem) if part) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

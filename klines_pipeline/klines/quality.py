@@ -11,6 +11,7 @@ import polars as pl
 
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.klines.certificate import is_explained
+from klines_pipeline.klines.ledgers import NEWER_VERSION
 
 
 class DayTables(NamedTuple):
@@ -77,7 +78,8 @@ def archive_matches_checksum(tables: DayTables) -> pl.DataFrame:
     """Every published archive was whole and equalled its .CHECKSUM. Remedy: see `state` in the archives ledger; the
     archive is fetched again when the exchange rewrites it, and REST fills the day meanwhile."""
     bad = [ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH, ArchiveState.CORRUPT]
-    return _by_symbol(tables.archives, pl.col("state").is_in(bad))
+    newer = pl.col("error").fill_null("").str.contains(NEWER_VERSION, literal=True)
+    return _by_symbol(tables.archives, pl.col("state").is_in(bad) | newer)
 
 
 @rule(Severity.WARN)

@@ -13,9 +13,17 @@ from uuid import uuid4
 import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.states import ArchiveState, Life
+from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.exchanges.protocols import FetchedArchive, Market, PublishedArchive, Survey
-from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, REJECTED_SCHEMA, ArchiveEntry, archive_entries, to_frame
+from klines_pipeline.klines.ledgers import (
+    ARCHIVE_SCHEMA,
+    NEWER_VERSION,
+    REJECTED_SCHEMA,
+    ArchiveEntry,
+    archive_entries,
+    note,
+    to_frame,
+)
 from klines_pipeline.klines.schema import VISION
 from klines_pipeline.klines.sieve import Sieved, sieve
 from klines_pipeline.stages import versions
@@ -26,9 +34,6 @@ from klines_pipeline.storage.tables import read_table, to_parquet
 
 _SETTLED = frozenset({ArchiveState.OK, ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH})
 """States of a version that was judged and whose bytes the lake holds; all others are tried again in every run."""
-
-
-NEWER_VERSION = "a newer version was published but is "
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ def begin(
             continue
         if symbol in published and not _is_current(known, published[symbol]):
             downloads[symbol] = work.pool.submit(market.archive.fetch, key, dataset.interval, work.new_file)
-        entries[symbol] = replace(known, error=_note(known, survey.lives.get((symbol, day))))
+        entries[symbol] = replace(known, error=note(survey.lives.get((symbol, day)), known.problem))
     failed = {symbol: text for symbol, text in failed.items() if entries[symbol].state is ArchiveState.UNAVAILABLE}
     return PendingDay(day, now, entries, published, downloads, failed)
 
@@ -96,18 +101,6 @@ def _is_current(known: ArchiveEntry, published: PublishedArchive) -> bool:
         return True
     rewritten = published.checksum_modified
     return rewritten is None or known.fetched_at is None or rewritten <= known.fetched_at
-
-
-def _note(known: ArchiveEntry, life: Life | None) -> str | None:
-    """What `error` holds when nothing went wrong: the day's place in the symbol's life."""
-    if known.state in (ArchiveState.OK, ArchiveState.NOT_PUBLISHED, ArchiveState.UNAVAILABLE):
-        return life
-    return known.error
-
-
-def life_of(entry: ArchiveEntry) -> Life | None:
-    """The life an entry notes, if it notes one."""
-    return Life(entry.error) if entry.error in set(Life) else None
 
 
 def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, work: Workshop) -> ArchivedDay:
@@ -166,10 +159,10 @@ def judge(
     if got.state in (ArchiveState.UNAVAILABLE, ArchiveState.NOT_PUBLISHED):
         if known.state in _SETTLED:
             return known
-        return replace(known, state=got.state, attempts=got.attempts, http_status=got.http_status,
-                       error=got.error or known.error)  # fmt: skip
+        error = note(known.life, got.error)
+        return replace(known, state=got.state, attempts=got.attempts, http_status=got.http_status, error=error)
     if known.state is ArchiveState.OK and got.state is not ArchiveState.OK:
-        return replace(known, error=f"{NEWER_VERSION}{got.state}: {got.error}")
+        return replace(known, error=note(known.life, f"{NEWER_VERSION}{got.state}: {got.error}"))
     same = known.sha256_actual == got.sha256_actual
     rows, first, last = extent or (0, None, None)
     return ArchiveEntry(
@@ -189,7 +182,7 @@ def judge(
         fetched_at=got.fetched_at,
         attempts=got.attempts,
         http_status=got.http_status,
-        error=got.error or life_of(known),
+        error=note(known.life, got.error),
     )
 
 

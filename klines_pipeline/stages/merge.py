@@ -15,11 +15,10 @@ from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.utc_day import to_microseconds
 from klines_pipeline.klines.certificate import Evidence, certify
 from klines_pipeline.klines.fingerprint import fingerprints
-from klines_pipeline.klines.grid import TimeRange, expected_range
+from klines_pipeline.klines.grid import TimeRange, expected_range, present_slots
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry, SliceEntry
 from klines_pipeline.klines.merge import CONFLICT_SCHEMA, disagreeing_symbols, merge_klines
 from klines_pipeline.klines.schema import KLINE_SCHEMA, slot
-from klines_pipeline.stages.archive import life_of
 from klines_pipeline.stages.results import ArchivedDay, MergedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
 from klines_pipeline.storage.lake import Lake
@@ -49,7 +48,7 @@ def merge(
     certificates = certify(
         merged.klines,
         merged.conflicts,
-        _evidence(archived.entries, topped_up.slices),
+        _evidence(archived.entries, topped_up.slices, present_slots(archives.quarantined(), dataset.interval)),
         expected,
         interval=dataset.interval,
         checked_at=topped_up.now,
@@ -65,11 +64,13 @@ def _vouched(unverified: pl.DataFrame, rest: pl.DataFrame, dataset: Dataset) -> 
     return unverified.filter(~pl.col("symbol").is_in(list(bad)))
 
 
-def _evidence(entries: Mapping[str, ArchiveEntry], slices: Mapping[str, SliceEntry]) -> dict[str, Evidence]:
+def _evidence(
+    entries: Mapping[str, ArchiveEntry], slices: Mapping[str, SliceEntry], quarantined: Mapping[str, pl.Series]
+) -> dict[str, Evidence]:
     by_symbol: dict[str, list[SliceEntry]] = {symbol: [] for symbol in entries}
     for entry in slices.values():
         by_symbol.setdefault(entry.symbol, []).append(entry)
-    return {symbol: Evidence(entry, by_symbol[symbol], life_of(entry)) for symbol, entry in entries.items()}
+    return {name: Evidence(entry, by_symbol[name], quarantined.get(name)) for name, entry in entries.items()}
 
 
 def _digest(dataset: Dataset, entries: Mapping[str, ArchiveEntry], topped_up: ToppedUpDay, expected: TimeRange) -> str:
@@ -79,7 +80,7 @@ def _digest(dataset: Dataset, entries: Mapping[str, ArchiveEntry], topped_up: To
         str(dataset.on_checksum_mismatch),
         to_microseconds(expected.end),
         [
-            (name, entry.state, entry.sha256_actual, entry.revision, _time(entry.first_seen_at), life_of(entry))
+            (name, entry.state, entry.sha256_actual, entry.revision, _time(entry.first_seen_at), entry.life)
             for name, entry in sorted(entries.items())
         ],
         [

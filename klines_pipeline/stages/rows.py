@@ -37,6 +37,10 @@ class RowSource:
         """Rows of quarantined archives, where the dataset's policy lets REST vouch for them; none otherwise."""
         if self.dataset.on_checksum_mismatch is not ChecksumPolicy.CROSS_CHECK:
             return empty_klines()
+        return self.quarantined()
+
+    def quarantined(self) -> pl.DataFrame:
+        """Rows of archives whose checksum is absent or differs."""
         return self._rows(ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH)
 
     def _rows(self, *states: ArchiveState, symbols: Collection[str] | None = None) -> pl.DataFrame:

@@ -17,7 +17,6 @@ from klines_pipeline.klines.ledgers import REJECTED_SCHEMA, SLICE_SCHEMA, SliceE
 from klines_pipeline.klines.schema import KLINE_SCHEMA, REST, UTC_TIME, WIRE_SCHEMA, with_provenance
 from klines_pipeline.klines.sieve import Sieved, sieve
 from klines_pipeline.klines.slices import SliceRequest, plan_slices, slice_id
-from klines_pipeline.stages.archive import life_of
 from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
 from klines_pipeline.storage.lake import Lake
@@ -114,7 +113,7 @@ def _plan(
     requests = []
     for symbol in symbols:
         archive = archived.entries[symbol]
-        if life_of(archive) in NEVER_ASKED or archive.state is ArchiveState.UNAVAILABLE:
+        if archive.life in NEVER_ASKED or archive.state is ArchiveState.UNAVAILABLE:
             continue
         gaps = missing_ranges(has.get(symbol), expected, dataset.interval)
         requests += plan_slices(

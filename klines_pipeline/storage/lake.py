@@ -53,6 +53,13 @@ class Lake:
         """The full address of a path, for people and for readers such as Polars and DuckDB."""
         return f"{self.base}/{path}" if self.is_local else self.fs.unstrip_protocol(f"{self.base}/{path}")
 
+    def reader_options(self) -> dict[str, str]:
+        """What Polars needs to read `uri`s of an object store; credentials come from the usual AWS_* variables."""
+        if self.is_local:
+            return {}
+        endpoint = self.options.get("endpoint_url")
+        return _s3_options(str(endpoint)) if endpoint else {}
+
     def read(self, path: str) -> bytes | None:
         """The whole file; None where there is none."""
         try:
@@ -136,6 +143,14 @@ class Lake:
             yield
         finally:
             lock.release()
+
+
+def _s3_options(endpoint: str) -> dict[str, str]:
+    return {
+        "aws_endpoint_url": endpoint,
+        "aws_allow_http": str(endpoint.startswith("http://")).lower(),
+        "aws_virtual_hosted_style_request": "false",
+    }
 
 
 def _sweep(home: Path) -> None:

@@ -1,0 +1,150 @@
+"""The `klines` command: thin words over `query` and the embedded exchange. Errors are one sentence, exit code 2."""
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.errors import ConfigurationError, KlinesError, UnknownNameError
+from klines_pipeline.domain.utc_day import parse_day
+from klines_pipeline.query.certificates import certificates, is_settled, status
+from klines_pipeline.settings import Settings
+from klines_pipeline.storage.lake import Lake
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of a table.")
+
+
+class Day(click.ParamType[date]):
+    """YYYY-MM-DD."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Refuse anything else, in a sentence."""
+        try:
+            return parse_day(str(value))
+        except ConfigurationError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="klines_pipeline")
+def klines() -> None:
+    """A complete, verified, explainable lake of crypto klines."""
+
+
+@klines.command("status")
+@_JSON
+def show_status(*, as_json: bool) -> None:
+    """What the lake holds, by dataset, and why anything is missing."""
+    settings = Settings.from_env()
+    _print(status(Lake(settings.lake, settings.lake_options), _configured(settings)), as_json=as_json)
+
+
+@klines.command("certificate")
+@click.argument("symbols", nargs=-1)
+@click.option("--dataset", "name", help="For example binance/spot/klines_1m; may be left out where there is only one.")
+@click.option("--day", type=Day(), help="One day.")
+@click.option("--start", type=Day(), help="First day.")
+@click.option("--end", type=Day(), help="Last day, included.")
+@_JSON
+def show_certificate(
+    symbols: Sequence[str], name: str | None, day: date | None, start: date | None, end: date | None, *, as_json: bool
+) -> None:
+    """What is there, from where, and why anything is missing, per symbol and day.
+
+    Exit code 1 if anything is missing without evidence that the exchange itself has it not.
+    """
+    settings = Settings.from_env()
+    dataset = _choose(_configured(settings), name)
+    rows = certificates(
+        Lake(settings.lake, settings.lake_options), dataset, first=day or start, last=day or end, symbols=[*symbols]
+    )
+    if symbols and rows.is_empty():
+        raise UnknownNameError("symbol", symbols[0], dataset.symbols, where=dataset.name)
+    _print(rows, as_json=as_json)
+    sys.exit(0 if is_settled(rows) else 1)
+
+
+@klines.command("exchange")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=0, show_default=True, help="0 takes a free one.")
+@click.option("--seed", default=7, show_default=True, help="Another seed, another market.")
+@click.option("--now", type=click.DateTime(), help="The exchange's time at the start, UTC.")
+@click.option("--rate", default=1.0, show_default=True, help="Seconds of its clock per second; 0 stops it.")
+@click.option("--root", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Real archives to serve.")
+@click.option("--extra-symbols", default=0, show_default=True, help="So many more symbols.")
+def run_exchange(
+    host: str, port: int, seed: int, now: datetime | None, rate: float, root: Path | None, extra_symbols: int
+) -> None:
+    """Serve the embedded exchange until interrupted: Vision and REST on loopback, no network needed."""
+    try:
+        from klines_pipeline.simulator.serve import serve
+    except ImportError as error:
+        raise KlinesError(f"{error}. Install the extra: pip install 'klines_pipeline[exchange]'.") from None
+    serve(host=host, port=port, seed=seed, now=now, rate=rate, root=root, extra_symbols=extra_symbols)
+
+
+def _configured(settings: Settings) -> tuple[Dataset, ...]:
+    if not settings.datasets:
+        raise ConfigurationError("No dataset is configured. Write a klines.yaml here, or set KLINES_CONFIG.")
+    return settings.datasets
+
+
+def _choose(datasets: Sequence[Dataset], name: str | None) -> Dataset:
+    by_name = {dataset.name: dataset for dataset in datasets}
+    if name is None and len(by_name) == 1:
+        return datasets[0]
+    if name is None:
+        raise ConfigurationError(f"Say which dataset: --dataset {' or --dataset '.join(by_name)}.")
+    if name not in by_name:
+        raise UnknownNameError("dataset", name, by_name)
+    return by_name[name]
+
+
+def _print(rows: pl.DataFrame, *, as_json: bool) -> None:
+    if as_json:
+        for row in rows.iter_rows(named=True):
+            click.echo(json.dumps(row, default=_json_value, ensure_ascii=False))
+        return
+    table = Table(box=None, pad_edge=False)
+    for name, dtype in rows.schema.items():
+        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for values in rows.iter_rows():
+        table.add_row(*(_cell(value) for value in values))
+    console = Console()
+    console.print(table)
+
+
+def _json_value(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _cell(value: Any) -> str:
+    """A value as people read it."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list):
+        return ", ".join(f"{gap['start']:%H:%M:%S}-{gap['end']:%H:%M:%S}" for gap in value) or "-"
+    return str(value)
+
+
+def main() -> None:
+    """Entry point: errors of ours are one sentence, not a traceback."""
+    try:
+        klines()
+    except KlinesError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)

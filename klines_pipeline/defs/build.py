@@ -1,0 +1,24 @@
+"""The code location from settings: a dataset's words are checked against its exchange, then its assets are built."""
+
+import dagster as dg
+
+from klines_pipeline.defs.assets import build_assets
+from klines_pipeline.defs.checks import build_checks
+from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.exchanges.registry import check_words
+from klines_pipeline.settings import Settings
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """No network, no listing, no file beyond klines.yaml."""
+    for dataset in settings.datasets:
+        check_words(dataset.exchange, dataset.market, str(dataset.interval), where=f"klines.yaml: {dataset}")
+    return dg.Definitions(
+        assets=[build_assets(dataset) for dataset in settings.datasets],
+        asset_checks=[build_checks(dataset) for dataset in settings.datasets],
+        resources={
+            "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
+            "exchanges": ExchangesResource(endpoints=dict(settings.endpoints)),
+        },
+        executor=dg.in_process_executor,
+    )

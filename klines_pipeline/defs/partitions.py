@@ -1,0 +1,18 @@
+"""Day partitions, and the days a run is about. Symbols are never partitions: a day holds all of them."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import dagster as dg
+
+from klines_pipeline.domain.utc_day import parse_day
+
+
+def day_partitions(start: date) -> dg.DailyPartitionsDefinition:
+    """UTC days from `start` to the one in progress."""
+    return dg.DailyPartitionsDefinition(start_date=start.isoformat(), timezone="UTC", end_offset=1)
+
+
+def days_of(partition_keys: Sequence[str]) -> list[date]:
+    """The run's days, in order: one, or a range."""
+    return sorted(parse_day(key) for key in partition_keys)

@@ -1,0 +1,170 @@
+"""Loading klines into a frame: `load` and `scan`. Ranges are half-open, UTC; nothing is filled in.
+
+from klines_pipeline import load
+frame = load("BTCUSDT", "1m", "2024-01-01", "2024-02-01")
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+
+from klines_pipeline.domain.errors import ConfigurationError, IncompleteError, UnknownNameError
+from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.symbol import check_symbol
+from klines_pipeline.domain.utc_day import day_start, parse_day
+from klines_pipeline.klines.certificate import is_explained
+from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
+from klines_pipeline.klines.schema import KLINE_SCHEMA
+from klines_pipeline.query.tables import scan_days, stored_days
+from klines_pipeline.settings import Settings, lake_options
+from klines_pipeline.storage.lake import Lake
+
+Moment = str | date | datetime
+_NAMED = 5
+
+
+def scan(
+    symbols: str | Sequence[str],
+    interval: str,
+    start: Moment,
+    end: Moment,
+    *,
+    market: str = "spot",
+    exchange: str = "binance",
+    columns: Sequence[str] | None = None,
+    require_complete: bool = False,
+    lake: str | None = None,
+) -> pl.LazyFrame:
+    """A lazy frame of klines with `start <= open_time < end`, sorted by (symbol, open_time).
+
+    Args:
+        symbols: one symbol or several, as the exchange spells them.
+        interval: `1s` to `1d`.
+        start: `YYYY-MM-DD`, an ISO time, a date, or an aware datetime; a time without a zone is UTC.
+        end: likewise; not included.
+        market: as in klines.yaml.
+        exchange: as in klines.yaml.
+        columns: some of the table's columns; all by default.
+        require_complete: raise IncompleteError unless every day's certificate says complete or explained.
+        lake: the lake's root; by default the one of klines.yaml or KLINES_LAKE.
+
+    Raises:
+        ConfigurationError: a name, date or column that cannot be; or nothing of it is in the lake.
+        IncompleteError: see `require_complete`.
+    """
+    wanted = [symbols] if isinstance(symbols, str) else list(symbols)
+    for symbol in wanted:
+        check_symbol(symbol)
+    first, last = _moment(start, "start"), _moment(end, "end")
+    if first >= last:
+        raise ConfigurationError(f"start {first} is not before end {last}; the range is [start, end).")
+    _check_columns(columns)
+    root = lake or Settings.from_env().lake
+    source = Lake(root, lake_options(root))
+    where = (exchange, market, str(Interval.parse(interval)))
+    days = _days_in_lake(source, where, first, last)
+    _check_symbols(source, where, days, wanted)
+    if require_complete:
+        _check_complete(source, where, days, wanted, first, last)
+    rows = scan_days(source, "klines", *where, days=days, schema=KLINE_SCHEMA).filter(
+        pl.col("symbol").is_in(wanted), pl.col("open_time") >= first, pl.col("open_time") < last
+    )
+    ordered = rows.sort("symbol", "open_time", maintain_order=True)
+    return ordered.select(list(columns) if columns else KLINE_SCHEMA.names())
+
+
+def load(
+    symbols: str | Sequence[str],
+    interval: str,
+    start: Moment,
+    end: Moment,
+    *,
+    market: str = "spot",
+    exchange: str = "binance",
+    columns: Sequence[str] | None = None,
+    require_complete: bool = False,
+    lake: str | None = None,
+) -> pl.DataFrame:
+    """As `scan`, collected."""
+    return scan(
+        symbols,
+        interval,
+        start,
+        end,
+        market=market,
+        exchange=exchange,
+        columns=columns,
+        require_complete=require_complete,
+        lake=lake,
+    ).collect()
+
+
+def _moment(value: Moment, name: str) -> datetime:
+    """Any accepted form of a moment as an aware UTC datetime."""
+    if isinstance(value, str):
+        if "T" not in value and " " not in value:
+            return day_start(parse_day(value, where=name))
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ConfigurationError(f"{name}: {value!r} is not an ISO time such as 2024-01-01T12:30.") from None
+    if not isinstance(value, datetime):
+        return day_start(value)
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _check_columns(columns: Sequence[str] | None) -> None:
+    for column in columns or ():
+        if column not in KLINE_SCHEMA:
+            raise UnknownNameError("column", column, KLINE_SCHEMA.names())
+
+
+def _days_in_lake(lake: Lake, where: tuple[str, str, str], first: datetime, last: datetime) -> list[date]:
+    stored = stored_days(lake, "klines", *where)
+    final = (last - timedelta(microseconds=1)).date()
+    days = [day for day in stored if first.date() <= day <= final]
+    if not days:
+        held = f"it has {stored[0]} to {stored[-1]}" if stored else "it has no such table"
+        name = "/".join((*where[:2], f"klines_{where[2]}"))
+        raise ConfigurationError(
+            f"The lake {lake.root} has no day of {name} from {first.date()} to {final}: {held}. "
+            f"Materialize {name} for these days first."
+        )
+    return days
+
+
+def _check_symbols(lake: Lake, where: tuple[str, str, str], days: Sequence[date], wanted: Sequence[str]) -> None:
+    """A symbol without any certificate in the range was never asked for."""
+    certified = scan_days(lake, "ledger/certificates", *where, days=days, schema=CERTIFICATE_SCHEMA)
+    known = set(certified.select("symbol").unique().collect()["symbol"])
+    for symbol in wanted:
+        if symbol not in known:
+            hint = "Add it to `symbols` in klines.yaml and materialize these days."
+            raise UnknownNameError("symbol", symbol, known, where=f"the lake {lake.root}. {hint} As it is")
+
+
+def _check_complete(
+    lake: Lake,
+    where: tuple[str, str, str],
+    days: Sequence[date],
+    wanted: Sequence[str],
+    first: datetime,
+    last: datetime,
+) -> None:
+    asked = [
+        first.date() + timedelta(days=n)
+        for n in range((last - timedelta(microseconds=1)).date().toordinal() - first.date().toordinal() + 1)
+    ]
+    absent = sorted(set(asked) - set(days))
+    certificates = scan_days(lake, "ledger/certificates", *where, days=days, schema=CERTIFICATE_SCHEMA)
+    rows = certificates.filter(pl.col("symbol").is_in(wanted), pl.col("missing") > 0).collect()
+    problems = [f"{day}: not in the lake" for day in absent]
+    problems += [
+        f"{row['date']} {row['symbol']}: {row['missing']} missing ({row['reason']})"
+        for row in rows.iter_rows(named=True)
+        if not is_explained(row["reason"])
+    ]
+    if problems:
+        more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+        raise IncompleteError(f"Not complete: {'; '.join(problems[:_NAMED])}{more}. Materialize these days again.")
