@@ -9,7 +9,7 @@ from aiohttp import web
 from klines_pipeline.simulator.bucket_answers import key_of, listing_answer, object_answer, xml_error
 from klines_pipeline.simulator.clock import http_date
 from klines_pipeline.simulator.control import PREFIX, control_answer
-from klines_pipeline.simulator.fault_answers import RESET, with_faults
+from klines_pipeline.simulator.fault_answers import BrokenOff, with_faults
 from klines_pipeline.simulator.keyspace import CHECKSUM
 from klines_pipeline.simulator.rest_answers import endpoint_of, rest_answer
 from klines_pipeline.simulator.venue import Venue
@@ -46,7 +46,7 @@ async def _counted(request: web.Request, venue: Venue, workers: Workers) -> web.
     try:
         striking = venue.faults.striking(path, group)
         response = await (with_faults(request, striking, group, answer) if striking else answer())
-        status = "reset" if response.get(RESET) else str(response.status)
+        status = "reset" if isinstance(response, BrokenOff) else str(response.status)
         return response
     except (ConnectionError, asyncio.CancelledError):
         raise

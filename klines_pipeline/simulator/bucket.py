@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 from klines_pipeline.domain.interval import DAILY_INTERVALS, Interval
-from klines_pipeline.domain.utc_day import day_end, day_start, to_microseconds
+from klines_pipeline.domain.utc_day import to_microseconds
 from klines_pipeline.simulator.archives import checksum_text, zip_archive
 from klines_pipeline.simulator.columns import Klines
 from klines_pipeline.simulator.keyspace import CHECKSUM, ArchiveKey, KeySpace, parse_archive_key
@@ -145,14 +145,10 @@ class Bucket:
         """The synthetic archive behind a zip or checksum key, published or not."""
         archive = self.parse(key.removesuffix(CHECKSUM))
         listing = self.market.listings.get(archive.symbol) if archive else None
-        if archive is None or listing is None:
-            return None
-        start, end = day_start(archive.day), day_end(archive.day)
-        listed = any(life.start < end and (life.end is None or start < life.end) for life in listing.lives)
-        return archive if listed else None
+        return archive if archive and listing and listing.trades_on(archive.day) else None
 
     def _is_published(self, archive: ArchiveKey, now: datetime) -> bool:
-        return self.publication.is_published(archive.symbol, archive.day, now)
+        return archive.day < now.date() and self.publication.is_published(archive.symbol, archive.day, now)
 
     def _archive_keys_from(self, bound: bytes, now: datetime) -> Iterator[bytes]:
         for archive in self._keys.archives_from(bound, now.date()):

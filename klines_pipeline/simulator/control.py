@@ -37,7 +37,7 @@ async def control_answer(request: web.Request, venue: Venue, workers: Workers) -
     try:
         payload = _payload(await request.read())
         return web.json_response(await workers.run(lambda: action(venue, payload)))
-    except (ValueError, TypeError, KlinesError, binascii.Error) as error:
+    except (ValueError, TypeError, OverflowError, KlinesError, binascii.Error) as error:
         return web.json_response({"error": str(error)}, status=400)
     except KeyError as error:
         return web.json_response({"error": f"the field {error} is missing."}, status=400)
@@ -48,6 +48,12 @@ def _payload(body: bytes) -> Payload:
     if not isinstance(found, dict):
         raise ValueError("the body is not a JSON object. Send {...}.")
     return found
+
+
+def _text(payload: Payload, name: str) -> str:
+    if not isinstance(payload[name], str):
+        raise ValueError(f"{name} is {payload[name]!r}. Send text.")
+    return cast(str, payload[name])
 
 
 def parse_instant(text: str) -> datetime:
@@ -61,7 +67,7 @@ def _clock(venue: Venue, payload: Payload) -> dict[str, Any]:
 
 
 def _set_clock(venue: Venue, payload: Payload) -> dict[str, Any]:
-    now = parse_instant(payload["now"]) if "now" in payload else None
+    now = parse_instant(_text(payload, "now")) if "now" in payload else None
     venue.clock.set(now, float(payload["rate"]) if "rate" in payload else None)
     return _clock(venue, payload)
 
@@ -84,24 +90,24 @@ def _put_object(venue: Venue, payload: Payload) -> dict[str, Any]:
     choice = payload.get("checksum", True)
     if choice not in _CHECKSUM_CHOICES:
         raise ValueError(f"checksum is {choice!r}. Use true, false or 'stale'.")
-    body = base64.b64decode(payload["base64"], validate=True)
-    return asdict(venue.put_object(payload["key"], body, checksum=_CHECKSUM_CHOICES[choice]))
+    body = base64.b64decode(_text(payload, "base64"), validate=True)
+    return asdict(venue.put_object(_text(payload, "key"), body, checksum=_CHECKSUM_CHOICES[choice]))
 
 
 def _remove_object(venue: Venue, payload: Payload) -> dict[str, Any]:
-    venue.remove_object(payload["key"])
+    venue.remove_object(_text(payload, "key"))
     return {"removed": payload["key"]}
 
 
 def _revise(venue: Venue, payload: Payload) -> dict[str, Any]:
-    return asdict(venue.revise(payload["key"], with_checksum=bool(payload.get("with_checksum", True))))
+    return asdict(venue.revise(_text(payload, "key"), with_checksum=bool(payload.get("with_checksum", True))))
 
 
 def _hold_publication(venue: Venue, payload: Payload) -> dict[str, Any]:
-    symbol, day = cast(str, payload["symbol"]), parse_day(payload["day"])
+    symbol, day = _text(payload, "symbol"), parse_day(_text(payload, "day"))
     until = None
     if "until" in payload:
-        until = parse_instant(payload["until"])
+        until = parse_instant(_text(payload, "until"))
     elif "hours" in payload:
         until = day_end(day) + timedelta(hours=float(payload["hours"]))
     elif not payload.get("never"):

@@ -9,8 +9,10 @@ from klines_pipeline.simulator.bucket_answers import xml_error
 from klines_pipeline.simulator.faults import Fault
 from klines_pipeline.simulator.rest_answers import error_answer
 
-RESET = "reset"
-"""Key in a response: the connection was broken on purpose."""
+
+class BrokenOff(web.Response):
+    """Reaches nobody: the connection was reset on purpose."""
+
 
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 _BLOCKED = (
@@ -29,7 +31,7 @@ async def with_faults(
             await asyncio.sleep(fault.seconds)
     for fault in faults:
         if fault.kind == "reset" and fault.when == "headers":
-            return _reset(request, web.Response())
+            return _reset(request)
         replacement = _replacement(fault, group)
         if replacement is not None:
             return replacement
@@ -73,7 +75,8 @@ def _status(fault: Fault, status: int, group: str) -> web.Response:
 async def _damaged(request: web.Request, response: web.Response, fault: Fault) -> web.StreamResponse:
     body = response.body if isinstance(response.body, bytes) else b""
     if fault.kind == "reset":
-        return _reset(request, await _begun(request, response, body))
+        await _begun(request, response, body)
+        return _reset(request)
     if response.status not in {200, 206} or not body:
         return response
     if fault.kind == "truncate" and fault.declared:
@@ -101,8 +104,7 @@ async def _begun(request: web.Request, response: web.Response, body: bytes) -> w
     return begun
 
 
-def _reset(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    response[RESET] = True
+def _reset(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
-    return response
+    return BrokenOff()

@@ -7,7 +7,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -38,12 +38,15 @@ class Fault:
     """For truncate: whether Content-Length still tells the whole length."""
     when: str = "body"
     """For reset: in the middle of the `body`, or before the `headers`."""
-    met: Counter[str] = field(default_factory=Counter)
-    fired: Counter[str] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter, init=False)
+    fired: Counter[str] = field(default_factory=Counter, init=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         complaints = {
+            f"match is {self.match!r}. Use a glob, or 're:' and a regular expression.": not isinstance(self.match, str),
+            f"headers are {self.headers!r}. Use an object of names and values.": not isinstance(self.headers, Mapping),
+            f"body is {self.body!r}. Use text.": not isinstance(self.body, str | None),
             f"unknown kind of fault {self.kind!r}. Use one of {', '.join(KINDS)}.": self.kind not in KINDS,
             f"unknown group {self.group!r}. Use one of {', '.join(GROUPS)}.": self.group not in {None, *GROUPS},
             f"when is {self.when!r}. Use 'body' or 'headers'.": self.when not in {"body", "headers"},
@@ -100,7 +103,7 @@ class Faults:
 
     def add(self, **fault: Any) -> None:
         """Add a rule; see `Fault` for its fields."""
-        unknown = fault.keys() - Fault.__dataclass_fields__.keys()
+        unknown = fault.keys() - {field.name for field in fields(Fault) if field.init}
         if unknown:
             raise ValueError(f"unknown field of a fault: {', '.join(sorted(unknown))}.")
         if "kind" not in fault:

@@ -45,6 +45,10 @@ class Listing:
     quiet: float = 0.0
     """Share of minutes without any trade."""
 
+    def trades_on(self, day: date) -> bool:
+        """Whether any kline of the symbol opens on a UTC day."""
+        return any(life.first_day <= day and (not life.last_day or day <= life.last_day) for life in self.lives)
+
     def life_at(self, moment: datetime) -> Life | None:
         """The listing in force at a UTC instant."""
         return next((life for life in self.lives if life.start <= moment and (not life.end or moment < life.end)), None)

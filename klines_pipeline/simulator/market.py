@@ -114,7 +114,7 @@ class Market:
 
     def _listed_minutes(self, symbol: str, day: date) -> Klines:
         listing = self.listings[symbol]
-        if not _trades_on(listing, day):
+        if not listing.trades_on(day):
             return Klines.empty()
         minutes = day_of_minutes(self.seed, listing, to_microseconds(day_start(day)))
         for halt in halts_of(day):
@@ -139,10 +139,6 @@ class Market:
         for halt in halts_of(day):
             klines = _stand_still(klines, halt, duration)
         return klines
-
-
-def _trades_on(listing: Listing, day: date) -> bool:
-    return any(life.first_day <= day and (not life.last_day or day <= life.last_day) for life in listing.lives)
 
 
 def listed_days(listing: Listing, until: date) -> list[int]:

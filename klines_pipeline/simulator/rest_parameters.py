@@ -49,7 +49,7 @@ def read_klines_query(query: MultiMapping[str], *, default_rows: int, most_rows:
 
 def check_names(query: MultiMapping[str], names: Sequence[str], *, mandatory: Sequence[str] = ()) -> Mapping[str, str]:
     """Refuse duplicate and empty parameters, then missing ones, then unknown ones."""
-    keys = list(query.keys())
+    keys = [key for key, _ in query.items()]  # keys() of multidict 7 are unique
     for key in keys:
         if keys.count(key) > 1:
             raise RestError(-1101, f"Duplicate values for parameter '{key}'.")

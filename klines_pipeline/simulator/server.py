@@ -4,6 +4,7 @@ What its answers mean is elsewhere: `application` routes, `venue` holds the stat
 """
 
 import asyncio
+import logging
 import threading
 from datetime import date, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from klines_pipeline.simulator.application import build_application
 from klines_pipeline.simulator.bucket_listing import BUCKET
@@ -21,7 +23,12 @@ from klines_pipeline.simulator.truths import ArchiveGap, archive_gaps
 from klines_pipeline.simulator.venue import ChecksumChoice, Venue
 from klines_pipeline.simulator.workers import Workers
 
+log = logging.getLogger(__name__)
+log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+
 _START_TIMEOUT = 20.0
+_LONGEST_LINE = 64 * 1024
+"""Bytes of a request line: `symbols` of exchangeInfo may name hundreds."""
 _GRACE = 0.1
 """Seconds that requests under way get when the server stops."""
 
@@ -49,7 +56,7 @@ class EmbeddedExchange:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._halt: asyncio.Event | None = None
-        self._failure: BaseException | None = None
+        self._failures: list[BaseException] = []
         self.url = ""
 
     def start(self) -> Self:
@@ -57,15 +64,15 @@ class EmbeddedExchange:
         if self._thread is not None:
             raise RuntimeError("the embedded exchange is already running. Stop it before starting it again.")
         ready = threading.Event()
-        self._failure = None
+        self._failures.clear()
         self._thread = threading.Thread(target=self._serve, args=(ready,), name="embedded-exchange", daemon=True)
         self._thread.start()
         if not ready.wait(_START_TIMEOUT):
             raise TimeoutError(f"the embedded exchange did not start within {_START_TIMEOUT} s. Try another port.")
-        if self._failure is not None:
+        if self._failures:
             self._thread.join()
             self._thread = None
-            raise self._failure
+            raise self._failures.pop()
         return self
 
     def stop(self) -> None:
@@ -153,7 +160,7 @@ class EmbeddedExchange:
         try:
             asyncio.run(self._run(ready))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits in start()
-            self._failure = error
+            self._failures.append(error)
         finally:
             ready.set()
 
@@ -161,7 +168,15 @@ class EmbeddedExchange:
         self._loop, self._halt = asyncio.get_running_loop(), asyncio.Event()
         workers = Workers()
         application = build_application(self._venue, workers)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_GRACE, auto_decompress=False)
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            logger=log,
+            shutdown_timeout=_GRACE,
+            auto_decompress=False,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+        )
         await runner.setup()
         try:
             host, port = self._address
