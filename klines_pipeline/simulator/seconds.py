@@ -8,7 +8,7 @@ import numpy as np
 from klines_pipeline.simulator.columns import Klines
 from klines_pipeline.simulator.hashing import Flags, Floats, Ints, stream_key, uniforms
 from klines_pipeline.simulator.listings import Listing
-from klines_pipeline.simulator.walk import MINUTE, Units
+from klines_pipeline.simulator.walk import MINUTE, Prices, Units
 
 SECOND = 1_000_000
 """µs."""
@@ -71,47 +71,41 @@ def _quotes(volume: Ints, price: Floats, total: Ints) -> Ints:
     return np.diff(reached, axis=1, prepend=0)
 
 
-def seconds_of(seed: int, listing: Listing, minutes: Klines) -> Klines:
-    """Sixty one-second klines for each given minute of this symbol."""
-    unit = Units.of(listing)
-    key = stream_key(seed, listing.symbol, "second")
-    counters = _column(minutes.open_time // MINUTE) * 256 + np.arange(_PARTS)
-    draws = uniforms(key, counters)
-    trades = _share(minutes.trades, draws + 0.05)
-    traded = trades > 0
-    volume_lots, taker_lots = minutes.volume // unit.lot, minutes.taker_buy_volume // unit.lot
-    weights = np.where(traded, uniforms(key, counters + 64) * trades, 0.0)
-    volume = trades + _share(volume_lots - minutes.trades, weights)
-    opens, closes = _path(minutes, traded, uniforms(key, counters + 128), unit.tick)
-    high, low = _extremes(minutes, traded, opens, closes, unit.tick)
-    quote_total = minutes.quote_volume // unit.quote
-    mean: Floats = _column(quote_total) / np.maximum(_column(volume_lots), 1)
-    middle = (opens + closes).astype(np.float64) * 0.5
-    price = _average_prices(minutes, volume, middle, unit.tick, mean)
-    quote = _quotes(volume, price, quote_total)
-    high = np.where(traded, np.maximum(high, np.ceil(price).astype(np.int64)), high)
-    low = np.where(traded, np.minimum(low, np.floor(price).astype(np.int64)), low)
-    high = np.minimum(high, _column(minutes.high // unit.tick))
-    low = np.maximum(low, _column(minutes.low // unit.tick))
-    open_time = (_column(minutes.open_time) + np.arange(_PARTS) * SECOND).ravel()
-    return Klines(
-        open_time=open_time,
-        open=opens.ravel() * unit.tick,
-        high=high.ravel() * unit.tick,
-        low=low.ravel() * unit.tick,
-        close=closes.ravel() * unit.tick,
-        volume=volume.ravel() * unit.lot,
-        close_time=open_time + SECOND - 1,
-        quote_volume=quote.ravel() * unit.quote,
-        trades=trades.ravel(),
-        taker_buy_volume=_portion(volume, taker_lots, volume_lots).ravel() * unit.lot,
-        taker_buy_quote_volume=_portion(quote, taker_lots, volume_lots).ravel() * unit.quote,
-    )
-
-
 def _portion(parts: Ints, numerator: Ints, denominator: Ints) -> Ints:
     """Each part times numerator/denominator, rounded so that rows still add up; no product leaves 64 bits."""
     whole = np.maximum(_column(denominator), 1)
     running = np.cumsum(parts, axis=1)
     reached = running // whole * _column(numerator) + running % whole * _column(numerator) // whole
     return np.diff(reached, axis=1, prepend=0)
+
+
+def _candles(minutes: Klines, traded: Flags, path: tuple[Ints, Ints], price: Floats, tick: int) -> Prices:
+    """Highs and lows wide enough for the average price, never beyond the minute's."""
+    opens, closes = path
+    high, low = _extremes(minutes, traded, opens, closes, tick)
+    high = np.where(traded, np.maximum(high, np.ceil(price).astype(np.int64)), high)
+    low = np.where(traded, np.minimum(low, np.floor(price).astype(np.int64)), low)
+    return opens, np.minimum(high, _column(minutes.high // tick)), np.maximum(low, _column(minutes.low // tick)), closes
+
+
+def seconds_of(seed: int, listing: Listing, minutes: Klines) -> Klines:
+    """Sixty one-second klines for each given minute of this symbol."""
+    unit = Units.of(listing)
+    lots, taker_lots = minutes.volume // unit.lot, minutes.taker_buy_volume // unit.lot
+    total_quote = minutes.quote_volume // unit.quote
+    key = stream_key(seed, listing.symbol, "second")
+    counters = _column(minutes.open_time // MINUTE) * 256 + np.arange(_PARTS)
+    trades = _share(minutes.trades, uniforms(key, counters) + 0.05)
+    traded = trades > 0
+    weights = np.where(traded, uniforms(key, counters + 64) * trades, 0.0)
+    volume = trades + _share(lots - minutes.trades, weights)
+    path = _path(minutes, traded, uniforms(key, counters + 128), unit.tick)
+    middle = (path[0] + path[1]).astype(np.float64) * 0.5
+    mean: Floats = _column(total_quote) / np.maximum(_column(lots), 1)
+    price = _average_prices(minutes, volume, middle, unit.tick, mean)
+    quote = _quotes(volume, price, total_quote)
+    prices = _candles(minutes, traded, path, price, unit.tick)
+    amounts = (volume, quote, trades, _portion(volume, taker_lots, lots), _portion(quote, taker_lots, lots))
+    open_time = (_column(minutes.open_time) + np.arange(_PARTS) * SECOND).ravel()
+    flat = [column.ravel() for column in (*prices, *amounts)]
+    return unit.klines(open_time, SECOND, tuple(flat[:4]), tuple(flat[4:]))

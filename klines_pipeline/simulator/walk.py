@@ -18,6 +18,10 @@ _OCTAVES = 21
 _SQRT_2 = 1.4142135623730951
 _LOOK_BACK = 30
 """A quiet symbol trades at least each 30th minute, so a day needs no more of the day before."""
+Prices = tuple[Ints, ...]
+"""Open, high, low, close in ticks."""
+Amounts = tuple[Ints, ...]
+"""Volume in lots, quote volume in ticks x lots, trades, taker buy volume, taker buy quote volume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,24 @@ class Units:
             tick=10 ** (DECIMALS - listing.price_decimals),
             lot=10 ** (DECIMALS - listing.lot_decimals),
             quote=10 ** (DECIMALS - listing.price_decimals - listing.lot_decimals),
+        )
+
+    def klines(self, open_time: Ints, duration: int, prices: Prices, amounts: Amounts) -> Klines:
+        """Ticks and lots as columns of 1e-8."""
+        opens, high, low, close = (column * self.tick for column in prices)
+        volume, quote_volume, trades, taker_volume, taker_quote_volume = amounts
+        return Klines(
+            open_time=open_time,
+            open=opens,
+            high=high,
+            low=low,
+            close=close,
+            volume=volume * self.lot,
+            close_time=open_time + duration - 1,
+            quote_volume=quote_volume * self.quote,
+            trades=trades,
+            taker_buy_volume=taker_volume * self.lot,
+            taker_buy_quote_volume=taker_quote_volume * self.quote,
         )
 
 
@@ -69,17 +91,6 @@ def _prices(seed: int, listing: Listing, minutes: Ints) -> Ints:
     return whole
 
 
-def _lots_and_trades(seed: int, listing: Listing, minutes: Ints, move: Floats) -> tuple[Ints, Ints]:
-    key = stream_key(seed, listing.symbol, "volume")
-    activity = 1.0 + _noise(key, minutes, 7) * 0.5 + _noise(key, minutes, 10) * 0.35
-    burst = uniforms(key, minutes * 2)
-    size = (burst * burst * burst * 2.2 + 0.25) * activity * (move * 0.6 + 0.5)
-    lots = (size * listing.lots_per_minute).astype(np.int64) + 4
-    spread = uniforms(key, minutes * 2 + 1) * 0.8 + 0.6
-    trades = (size * spread * listing.trades_per_minute).astype(np.int64) + 4
-    return lots, np.minimum(trades, lots)
-
-
 def _trading(seed: int, listing: Listing, minutes: Ints) -> Flags:
     if not listing.quiet:
         return np.ones(len(minutes), dtype=np.bool_)
@@ -88,39 +99,46 @@ def _trading(seed: int, listing: Listing, minutes: Ints) -> Flags:
     return trading
 
 
+def _candles(seed: int, listing: Listing, minutes: Ints, trading: Flags) -> Prices:
+    """Closes on the walk, opens a few ticks from the close before, wicks beyond both; flat where nothing trades."""
+    boundary = _prices(seed, listing, np.arange(minutes[0], minutes[-1] + 2))
+    last_traded = np.maximum.accumulate(np.where(trading, np.arange(len(minutes)), 0))
+    close = boundary[1:][last_traded]
+    previous = np.r_[boundary[0], close[:-1]]
+    jump, above, below = _draws(seed, listing, minutes, ("jump", "above", "below"))
+    ticks = np.where(jump < 0.5, 0, (jump * 8.0).astype(np.int64) - 5)
+    opens = np.where(trading, np.maximum(previous + ticks, 1), close)
+    reach = previous * (listing.volatility * 1.6)
+    high = np.maximum(opens, close) + np.where(trading, (above * above * reach).astype(np.int64), 0)
+    low = np.minimum(opens, close) - np.where(trading, (below * below * reach).astype(np.int64), 0)
+    return opens, high, np.maximum(low, 1), close
+
+
+def _amounts(seed: int, listing: Listing, minutes: Ints, trading: Flags, prices: Prices) -> Amounts:
+    """More volume where the price moves, in bursts and in slow waves; the average price within low and high."""
+    opens, high, low, close = prices
+    key = stream_key(seed, listing.symbol, "activity")
+    activity = 1.0 + _noise(key, minutes, 7) * 0.5 + _noise(key, minutes, 10) * 0.35
+    burst, spread, place, side = _draws(seed, listing, minutes, ("burst", "spread", "place", "side"))
+    move = np.abs(close - opens) / (opens * (listing.volatility * 1.6) + 1.0)
+    size = (burst * burst * burst * 2.2 + 0.25) * activity * (move * 0.6 + 0.5)
+    lots = np.where(trading, (size * listing.lots_per_minute).astype(np.int64) + 4, 0)
+    wished = (size * (spread * 0.8 + 0.6) * listing.trades_per_minute).astype(np.int64) + 4
+    average = low + ((high - low) * ((place + side) * 0.5)).astype(np.int64)
+    taker = (lots * (side * 0.6 + 0.2)).astype(np.int64)
+    return lots, lots * average, np.minimum(wished, lots), taker, taker * average
+
+
+def _draws(seed: int, listing: Listing, minutes: Ints, names: tuple[str, ...]) -> list[Floats]:
+    return [uniforms(stream_key(seed, listing.symbol, name), minutes) for name in names]
+
+
 def day_of_minutes(seed: int, listing: Listing, day_start: int) -> Klines:
     """The 1440 one-minute klines of the UTC day that starts at `day_start` (µs), as if always listed."""
     first = day_start // MINUTE
     minutes = np.arange(first - _LOOK_BACK, first + _MINUTES, dtype=np.int64)
-    boundary = _prices(seed, listing, np.arange(minutes[0], minutes[-1] + 2))
     trading = _trading(seed, listing, minutes)
-    index = np.arange(len(minutes))
-    last_traded = np.maximum.accumulate(np.where(trading, index, 0))
-    close = boundary[1:][last_traded]
-    previous = np.r_[boundary[0], close[:-1]]
-    draws = [uniforms(stream_key(seed, listing.symbol, "bar", part), minutes) for part in range(5)]
-    jump = np.where(draws[0] < 0.5, 0, (draws[0] * 8.0).astype(np.int64) - 5)
-    opens = np.where(trading, np.maximum(previous + jump, 1), close)
-    reach = previous * (listing.volatility * 1.6)
-    high = np.maximum(opens, close) + np.where(trading, (draws[1] * draws[1] * reach).astype(np.int64), 0)
-    low = np.minimum(opens, close) - np.where(trading, (draws[2] * draws[2] * reach).astype(np.int64), 0)
-    low = np.maximum(low, 1)
-    lots, trades = _lots_and_trades(seed, listing, minutes, np.abs(close - opens) / (reach + 1.0))
-    lots, trades = np.where(trading, lots, 0), np.where(trading, trades, 0)
-    average = low + ((high - low) * ((draws[3] + draws[4]) * 0.5)).astype(np.int64)
-    taker = (lots * (draws[3] * 0.6 + 0.2)).astype(np.int64)
-    unit = Units.of(listing)
-    open_time = minutes * MINUTE
-    return Klines(
-        open_time=open_time,
-        open=opens * unit.tick,
-        high=high * unit.tick,
-        low=low * unit.tick,
-        close=close * unit.tick,
-        volume=lots * unit.lot,
-        close_time=open_time + MINUTE - 1,
-        quote_volume=lots * average * unit.quote,
-        trades=trades,
-        taker_buy_volume=taker * unit.lot,
-        taker_buy_quote_volume=taker * average * unit.quote,
-    ).take(slice(_LOOK_BACK, None))
+    prices = _candles(seed, listing, minutes, trading)
+    amounts = _amounts(seed, listing, minutes, trading, prices)
+    klines = Units.of(listing).klines(minutes * MINUTE, MINUTE, prices, amounts)
+    return klines.take(slice(_LOOK_BACK, None))
