@@ -3,6 +3,7 @@
 No HTTP and no XML here: those are `bucket_listing` and `bucket_answers`.
 """
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
@@ -31,6 +32,7 @@ class Bucket:
         self.market = market
         self.shelf = Shelf()
         self.publication = Publication(seed=market.seed, rules=rules)
+        self._making = threading.RLock()  # a zip and its checksum are often asked for at once: made once
         self._keys = KeySpace(rules.daily_klines, market.listings)
         self._bodies: BoundedCache[bytes] = BoundedCache(_MOST_BYTES_HELD)
         self._facts: BoundedCache[ObjectFacts] = BoundedCache(_MOST_FACTS_HELD)
@@ -110,11 +112,12 @@ class Bucket:
         stored = self.shelf.get(key)
         if stored is not None:
             return stored.read()
-        held = self._bodies.get(key)
-        if held is None:
-            held = self._generate(key)
-            self._bodies.put(key, held, cost=len(held))
-        return held
+        with self._making:
+            held = self._bodies.get(key)
+            if held is None:
+                held = self._generate(key)
+                self._bodies.put(key, held, cost=len(held))
+            return held
 
     def archived(self, archive: ArchiveKey) -> Klines:
         """The rows an archive holds: those of the exchange without this archive's gaps."""

@@ -31,9 +31,8 @@ async def control_answer(request: web.Request, venue: Venue, workers: Workers) -
     path = request.path.removeprefix(PREFIX).strip("/")
     action = ACTIONS.get((request.method, path))
     if action is None:
-        known = [f"{method} {PREFIX}/{name}" for method, name in ACTIONS]
         complaint = f"{request.method} {request.path} is no control request."
-        return web.json_response({"error": complaint, "known": known}, status=404)
+        return web.json_response({"error": complaint, **_known(venue, {})}, status=404)
     try:
         payload = _payload(await request.read())
         return web.json_response(await workers.run(lambda: action(venue, payload)))
@@ -142,7 +141,12 @@ def _symbols(venue: Venue, payload: Payload) -> dict[str, Any]:
     return {"symbols": json.loads(json.dumps(lives, default=lambda moment: moment.isoformat()))}
 
 
+def _known(venue: Venue, payload: Payload) -> dict[str, Any]:
+    return {"known": [f"{method} {PREFIX}/{name}" for method, name in ACTIONS]}
+
+
 ACTIONS: dict[tuple[str, str], Action] = {
+    ("GET", ""): _known,
     ("GET", "clock"): _clock,
     ("POST", "clock"): _set_clock,
     ("GET", "faults"): _faults,

@@ -94,8 +94,8 @@ async def _klines(request: web.Request, venue: Venue, workers: Workers, now: dat
         interval = Interval.parse(query.interval)
     except UnknownNameError:
         raise RestError(-1120, "Invalid interval.") from None
-    found = await workers.run(lambda: select_klines(market, query, interval=interval, now=now))
-    return json_rows(found, _unit(request))
+    unit = _unit(request)
+    return await workers.run(lambda: json_rows(select_klines(market, query, interval=interval, now=now), unit))
 
 
 async def _exchange_info(request: web.Request, venue: Venue, workers: Workers, now: datetime) -> bytes:
