@@ -20,6 +20,9 @@ from klines_pipeline.settings import Settings
 from klines_pipeline.storage.lake import Lake
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of a table.")
+_JSON_ONLY = ["fingerprint", "checked_at"]
+_WIDE = 200
+"""Columns of a table that goes into a file or a pipe."""
 
 
 class Day(click.ParamType[date]):
@@ -117,11 +120,13 @@ def _print(rows: pl.DataFrame, *, as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for name, dtype in rows.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
-    for values in rows.iter_rows():
+        if name not in _JSON_ONLY:
+            table.add_column(
+                name.removeprefix("from_"), justify="right" if dtype.is_numeric() else "left", no_wrap=True
+            )
+    for values in rows.drop(_JSON_ONLY, strict=False).iter_rows():
         table.add_row(*(_cell(value) for value in values))
-    console = Console()
-    console.print(table)
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 def _json_value(value: Any) -> str:

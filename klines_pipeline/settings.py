@@ -112,6 +112,11 @@ class Settings:
         )
 
 
+def child_environment(overrides: Mapping[str, str]) -> dict[str, str]:
+    """This process' environment with some values replaced, for a command it starts."""
+    return {**os.environ, **overrides}
+
+
 def lake_options(lake: str, environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """What an S3-compatible lake needs beyond its URI; credentials stay in the AWS_* variables."""
     env = os.environ if environment is None else environment

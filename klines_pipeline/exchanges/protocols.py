@@ -113,6 +113,9 @@ class KlineApi(Protocol):
     def symbols(self) -> Mapping[str, str]:
         """Every symbol the market names today, with its status."""
 
+    def first_open_time(self, symbol: str, interval: Interval) -> datetime | None:
+        """Open time of the symbol's very first kline; None while it has none."""
+
     def klines(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> RestAnswer:
         """Klines with `start <= open_time < end`, at most `limit` of them, in one request."""
 

@@ -14,10 +14,10 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import BlockedError, KlinesError, TransientError, UnknownNameError
+from klines_pipeline.domain.errors import BlockedError, KlinesError, TransientError
 from klines_pipeline.domain.utc_day import day_start
 from klines_pipeline.exchanges.protocols import Market, Survey
-from klines_pipeline.stages import lake_state
+from klines_pipeline.stages import lake_state, newcomers
 from klines_pipeline.stages.archive import PendingDay, Workshop, begin, finish
 from klines_pipeline.stages.merge import merge
 from klines_pipeline.stages.results import ArchivedDay, DayResult
@@ -95,7 +95,7 @@ class Ingest:
         if Stage.VISION not in self.stages:
             return None, None, None
         survey = self.market.archive.survey(self.dataset.symbols, self.dataset.interval, days[0], days[-1])
-        self._refuse_unknown_symbols(survey)
+        survey = newcomers.place(self.market.api, self.dataset, survey, days, self.log)
         if survey.now is not None:
             return survey, survey.now, None
         try:
@@ -103,19 +103,6 @@ class Ingest:
         except (TransientError, BlockedError) as error:
             listing = next(iter(survey.failed.values()))
             return survey, None, TransientError(f"Neither the bucket nor REST answers: {listing} {error}")
-
-    def _refuse_unknown_symbols(self, survey: Survey) -> None:
-        """A symbol without any archive must at least be named by exchangeInfo; asked only if there is one."""
-        if not survey.never_archived:
-            return
-        try:
-            known = self.market.api.symbols()
-        except (TransientError, BlockedError) as error:
-            self.log(f"Symbols without any archive could not be looked up: {error}")
-            return
-        for symbol in sorted(survey.never_archived - known.keys()):
-            where = f"{self.dataset.name}, symbols"
-            raise UnknownNameError("symbol", symbol, {*known, *self.dataset.symbols} - {symbol}, where=where)
 
     # ---- one day
 

@@ -13,7 +13,7 @@ from klines_pipeline.domain.utc_day import from_milliseconds, to_milliseconds
 from klines_pipeline.exchanges.binance.markets import BinanceMarket
 from klines_pipeline.exchanges.binance.wire import parse_rows
 from klines_pipeline.exchanges.protocols import RestAnswer
-from klines_pipeline.exchanges.rest_host import RestHost
+from klines_pipeline.exchanges.rest_host import JsonAnswer, RestHost
 from klines_pipeline.klines.schema import WIRE_SCHEMA
 
 WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
@@ -73,6 +73,18 @@ class BinanceRest:
         except (TypeError, KeyError):
             raise TransientError(f"{answer.url} answered without symbols.") from None
 
+    def first_open_time(self, symbol: str, interval: Interval) -> datetime | None:
+        """Open time of the very first kline: a start at 1970 gives the oldest."""
+        params: dict[str, str | int] = {"symbol": symbol, "interval": str(interval), "startTime": 0, "limit": 1}
+        try:
+            answer = self.host.get(f"{self.market.rest_prefix}/klines", params, self.market.klines_weight)
+        except RejectedRequestError as error:
+            if error.code not in _NOT_TRADING:
+                raise
+            return None
+        first: datetime | None = self._rows(symbol, answer)["open_time"].min()  # type: ignore[assignment]
+        return first
+
     def klines(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> RestAnswer:
         """One page of `[start, end)`. A symbol that does not trade here gives no rows, as an empty list does."""
         params: dict[str, str | int] = {
@@ -91,11 +103,14 @@ class BinanceRest:
             nothing = WIRE_SCHEMA.to_frame()
             asked = self.now()
             return RestAnswer(nothing, str(error).partition(" ")[0], weight, 1, error.http_status, asked, asked)
+        served = answer.completed_at or self.now()
+        frame = self._rows(symbol, answer)
+        return RestAnswer(frame, answer.url, weight, answer.attempts, answer.http_status, served, served)
+
+    def _rows(self, symbol: str, answer: JsonAnswer) -> pl.DataFrame:
         if not isinstance(answer.body, list):
             raise TransientError(f"{answer.url} answered something that is not a list of klines.")
-        served = answer.completed_at or self.now()
         try:
-            frame = parse_rows(symbol, answer.body)
+            return parse_rows(symbol, answer.body)
         except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
             raise TransientError(f"{answer.url} answered rows that are not klines ({error}).") from None
-        return RestAnswer(frame, answer.url, weight, answer.attempts, answer.http_status, served, served)
