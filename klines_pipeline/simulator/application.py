@@ -1,6 +1,5 @@
 """One request, from path to answer: control, REST or bucket; faults and counting around them; the simulated Date."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -9,7 +8,7 @@ from aiohttp import web
 from klines_pipeline.simulator.bucket_answers import key_of, listing_answer, object_answer, xml_error
 from klines_pipeline.simulator.clock import http_date
 from klines_pipeline.simulator.control import PREFIX, control_answer
-from klines_pipeline.simulator.fault_answers import BrokenOff, with_faults
+from klines_pipeline.simulator.fault_answers import BrokenOff, break_off, with_faults
 from klines_pipeline.simulator.keyspace import CHECKSUM
 from klines_pipeline.simulator.rest_answers import endpoint_of, rest_answer
 from klines_pipeline.simulator.venue import Venue
@@ -48,8 +47,8 @@ async def _counted(request: web.Request, venue: Venue, workers: Workers) -> web.
         response = await (with_faults(request, striking, group, answer) if striking else answer())
         status = "reset" if isinstance(response, BrokenOff) else str(response.status)
         return response
-    except (ConnectionError, asyncio.CancelledError):
-        raise
+    except ConnectionAbortedError:  # the bucket is stopping
+        return break_off(request)
     except UnicodeError:
         status = "400"
         return xml_error(400, "InvalidURI", "Couldn't parse the specified URI.")

@@ -32,6 +32,7 @@ class Bucket:
         self.market = market
         self.shelf = Shelf()
         self.publication = Publication(seed=market.seed, rules=rules)
+        self.stopping = threading.Event()
         self._making = threading.RLock()  # a zip and its checksum are often asked for at once: made once
         self._keys = KeySpace(rules.daily_klines, market.listings)
         self._bodies: BoundedCache[bytes] = BoundedCache(_MOST_BYTES_HELD)
@@ -136,6 +137,8 @@ class Bucket:
         return parse_archive_key(self.rules.daily_klines, key)
 
     def _generate(self, key: str) -> bytes:
+        if self.stopping.is_set():
+            raise ConnectionAbortedError("the embedded exchange is stopping. Start it again to read the bucket.")
         archive = self._archive(key)
         if archive is None:
             raise KeyError(key)

@@ -31,7 +31,7 @@ async def with_faults(
             await asyncio.sleep(fault.seconds)
     for fault in faults:
         if fault.kind == "reset" and fault.when == "headers":
-            return _reset(request)
+            return break_off(request)
         replacement = _replacement(fault, group)
         if replacement is not None:
             return replacement
@@ -76,7 +76,7 @@ async def _damaged(request: web.Request, response: web.Response, fault: Fault) -
     body = response.body if isinstance(response.body, bytes) else b""
     if fault.kind == "reset":
         await _begun(request, response, body)
-        return _reset(request)
+        return break_off(request)
     if response.status not in {200, 206} or not body:
         return response
     if fault.kind == "truncate" and fault.declared:
@@ -104,7 +104,8 @@ async def _begun(request: web.Request, response: web.Response, body: bytes) -> w
     return begun
 
 
-def _reset(request: web.Request) -> web.StreamResponse:
+def break_off(request: web.Request) -> web.StreamResponse:
+    """Reset the connection of a request."""
     if request.transport is not None:
         request.transport.abort()
     return BrokenOff()

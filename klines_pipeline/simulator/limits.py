@@ -71,7 +71,7 @@ class WeightLimit:
 
     def _enter_window(self, now: float) -> None:
         if now >= self._window_end:
-            self._window_end = (now // self.window_seconds + 1) * self.window_seconds
+            self._window_end = now + self.window_seconds
             self._used = self._refused = 0
 
     def _refusal(self, status: int, wait: float) -> Charge:

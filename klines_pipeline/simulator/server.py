@@ -166,6 +166,7 @@ class EmbeddedExchange:
 
     async def _run(self, ready: threading.Event) -> None:
         self._loop, self._halt = asyncio.get_running_loop(), asyncio.Event()
+        self._venue.bucket.stopping.clear()
         workers = Workers()
         application = build_application(self._venue, workers)
         runner = web.AppRunner(
@@ -185,5 +186,6 @@ class EmbeddedExchange:
             ready.set()
             await self._halt.wait()
         finally:
+            self._venue.bucket.stopping.set()
             workers.close()
             await runner.cleanup()

@@ -55,6 +55,21 @@ def _swallow(url: str) -> None:
         httpx.get(url)
 
 
+def test_stopping_ends_a_long_listing_too() -> None:
+    """A page of a year of seconds takes a minute; its thread would hold the interpreter's exit up."""
+    before = set(threading.enumerate())
+    exchange = EmbeddedExchange(rate=0).start()
+    url = f"{exchange.url}/data.binance.vision?prefix=data/spot/daily/klines/BTCUSDT/1s/"
+    waiting = threading.Thread(target=_swallow, args=(url,))
+    waiting.start()
+    time.sleep(0.3)
+    exchange.stop()
+    waiting.join()
+    time.sleep(1)
+
+    assert set(threading.enumerate()) <= before
+
+
 def test_it_can_be_started_again_but_not_twice() -> None:
     exchange = EmbeddedExchange()
     with exchange, pytest.raises(RuntimeError, match="already running"):
