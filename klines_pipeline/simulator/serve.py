@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -19,7 +19,12 @@ def serve(
     root: Path | None = None,
     extra_symbols: int = 0,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. The first line names the address, the next ones are ready for a shell."""
+    """Serve until SIGINT or SIGTERM. The first line names the address, the next ones are ready for a shell.
+
+    `now` is UTC, and taken as UTC when it has no zone, as typed on a command line.
+    """
+    if now is not None and now.tzinfo is None:
+        now = now.replace(tzinfo=UTC)
     finished = threading.Event()
 
     def finish(number: int, frame: FrameType | None) -> None:

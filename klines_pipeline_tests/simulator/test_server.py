@@ -211,15 +211,19 @@ def test_many_more_symbols_can_be_had(tmp_path: Any) -> None:
 
 
 def test_serve_prints_where_it_is_and_ends_on_a_signal() -> None:
-    script = "from klines_pipeline.simulator.serve import serve; serve(rate=0)"
+    script = (
+        "from datetime import datetime\n"
+        "from klines_pipeline.simulator.serve import serve\n"
+        "serve(now=datetime(2024, 5, 1, 12), rate=0)\n"
+    )
     with subprocess.Popen([sys.executable, "-W", "error", "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline().strip() for _ in range(8)]
         url = lines[0].removeprefix("embedded exchange on ")
-        status = httpx.get(f"{url}/api/v3/ping").status_code
+        told = httpx.get(f"{url}/control/clock").json()
         process.send_signal(signal.SIGTERM)
         code = process.wait(timeout=10)
 
-    assert (status, code) == (200, 0)
+    assert (told, code) == ({"now": "2024-05-01T12:00:00Z", "rate": 0.0}, 0)
     assert f"export KLINES_VISION_LIST_URL={url}/data.binance.vision" in lines
     assert "/control/" in lines[7]
