@@ -90,7 +90,7 @@ def _materialize(console: Console, folder: Path, endpoints: Mapping[str, str]) -
                     "KLINES_LAKE": str(folder / "lake"),
                     "DAGSTER_HOME": str(folder / ".dagster"),
                 }
-            ),  # fmt: skip
+            ),
             stdout=output,
             stderr=subprocess.STDOUT,
             check=False,

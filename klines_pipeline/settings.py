@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, nearest_name
@@ -63,6 +63,19 @@ class DatasetParagraph(_Strict):
     resample: list[IntervalName] = Field(default_factory=list)
     funding: bool = False
     on_checksum_mismatch: ChecksumPolicy = ChecksumPolicy.QUARANTINE
+
+    @model_validator(mode="after")
+    def _resample_is_coarser(self) -> "DatasetParagraph":
+        for target in self.resample:
+            if target <= self.interval or target.duration % self.interval.duration:
+                raise ValueError(f"{target} cannot be resampled from {self.interval}; name a longer multiple of it.")
+        return self
+
+    @model_validator(mode="after")
+    def _spot_has_no_funding(self) -> "DatasetParagraph":
+        if self.funding:
+            raise ValueError(f"funding: {self.exchange} {self.market} has no funding rates; leave it out.")
+        return self
 
     def dataset(self) -> Dataset:
         """As the rest of the project knows it."""
@@ -176,14 +189,17 @@ def _line_of(text: str, location: tuple[int | str, ...]) -> int:
 
 
 def _datasets(config: ConfigFile, name: str) -> tuple[Dataset, ...]:
-    datasets, seen = [], dict[str, int]()
-    for index, paragraph in enumerate(config.datasets):
-        where = f"{name}: datasets.{index}"
-        dataset = paragraph.dataset()
-        if dataset.name in seen:
-            raise ConfigurationError(
-                f"{where}: {dataset.name} stands in datasets.{seen[dataset.name]} already. Put all symbols there."
-            )
-        seen[dataset.name] = index
-        datasets.append(dataset)
+    """Datasets in order; two paragraphs must not make the same table."""
+    made_by = dict[tuple[str, ...], int]()
+    datasets = [paragraph.dataset() for paragraph in config.datasets]
+    for index, dataset in enumerate(datasets):
+        tables = [f"klines_{dataset.interval}", *(f"resampled_klines_{target}" for target in dataset.resample)]
+        for table in tables:
+            first = made_by.setdefault((*dataset.prefix, table), index)
+            if first != index:
+                where, table_name = f"{name}: datasets.{index}", "/".join((*dataset.prefix, table))
+                raise ConfigurationError(
+                    f"{where}: {table_name} stands in datasets.{first} already. Name each table once; all symbols of a "
+                    "table go into one paragraph."
+                )
     return tuple(datasets)

@@ -4,15 +4,22 @@ A range of days is one run, streamed day after day; one day is the special case.
 """
 
 from collections.abc import Iterator
+from datetime import date
 
 import dagster as dg
 
-from klines_pipeline.defs.metadata import column_schema
+from klines_pipeline.defs.keys import asset_key, op_name, resampled_key, selected_stages
+from klines_pipeline.defs.metadata import column_schema, resampled_metadata, stage_metadata
 from klines_pipeline.defs.partitions import day_partitions, days_of
-from klines_pipeline.defs.reporting import asset_key, report, selected_stages
+from klines_pipeline.defs.reporting import DayReport, report
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.errors import KlinesError
+from klines_pipeline.domain.interval import Interval
 from klines_pipeline.stages.ingest import Ingest, Stage
+from klines_pipeline.stages.resample import resample_day
+from klines_pipeline.stages.results import DayResult
+from klines_pipeline.storage.lake import Lake
 
 CODE_VERSION = "1"
 
@@ -21,7 +28,7 @@ def build_assets(dataset: Dataset) -> dg.AssetsDefinition:
     """vision_klines -> rest_klines -> klines."""
 
     @dg.multi_asset(
-        name="__".join((*dataset.prefix, f"klines_{dataset.interval}")),
+        name=op_name(*dataset.prefix, f"klines_{dataset.interval}"),
         specs=_specs(dataset),
         partitions_def=day_partitions(dataset.start),
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -32,9 +39,51 @@ def build_assets(dataset: Dataset) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         stages = selected_stages(dataset, context.selected_asset_keys)
         ingest = Ingest(lake.open(), exchanges.market(dataset), dataset, stages=stages, log=context.log.info)
-        yield from report(context, dataset, stages, ingest.days(days_of(context.partition_keys)))
+        days = (_ingested(dataset, result) for result in ingest.days(days_of(context.partition_keys)))
+        yield from report(context, [asset_key(dataset, stage) for stage in stages], days)
 
     return ingest_days
+
+
+def _ingested(dataset: Dataset, result: DayResult) -> DayReport:
+    metadata = {asset_key(dataset, stage): values for stage, values in stage_metadata(result).items()}
+    failures = {asset_key(dataset, Stage(stage)): text for stage, text in result.failures.items()}
+    return DayReport(str(result.day), metadata, failures)
+
+
+def build_resampled(dataset: Dataset, interval: Interval) -> dg.AssetsDefinition:
+    """klines -> resampled_klines of a coarser interval."""
+    key = resampled_key(dataset, interval)
+
+    @dg.multi_asset(
+        name=op_name(*dataset.prefix, f"resampled_klines_{interval}"),
+        specs=[
+            _spec(
+                dataset,
+                key,
+                f"{interval} klines computed from klines_{dataset.interval}. One that reaches into a gap nobody has "
+                "explained is left out.",
+                deps=[asset_key(dataset, Stage.KLINES)],
+                kinds={"parquet", "polars"},
+                metadata={"dagster/column_schema": column_schema()},
+            )
+        ],
+        partitions_def=day_partitions(dataset.start),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def resample_days(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
+        opened = lake.open()
+        days = (_resampled(opened, dataset, interval, key, day) for day in days_of(context.partition_keys))
+        yield from report(context, [key], days)
+
+    return resample_days
+
+
+def _resampled(lake: Lake, dataset: Dataset, interval: Interval, key: dg.AssetKey, day: date) -> DayReport:
+    try:
+        return DayReport(str(day), {key: resampled_metadata(resample_day(lake, dataset, interval, day))}, {})
+    except (KlinesError, OSError) as error:
+        return DayReport(str(day), {}, {key: str(error)})
 
 
 def _specs(dataset: Dataset) -> list[dg.AssetSpec]:

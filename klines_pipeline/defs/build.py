@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from klines_pipeline.defs.assets import build_assets
+from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.exchanges.registry import check_words
@@ -14,7 +14,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     for dataset in settings.datasets:
         check_words(dataset.exchange, dataset.market, str(dataset.interval), where=f"klines.yaml: {dataset}")
     return dg.Definitions(
-        assets=[build_assets(dataset) for dataset in settings.datasets],
+        assets=[
+            *(build_assets(dataset) for dataset in settings.datasets),
+            *(build_resampled(dataset, interval) for dataset in settings.datasets for interval in dataset.resample),
+        ],
         asset_checks=[build_checks(dataset) for dataset in settings.datasets],
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from klines_pipeline.defs.keys import asset_key, op_name
 from klines_pipeline.defs.partitions import days_of
-from klines_pipeline.defs.reporting import asset_key
 from klines_pipeline.defs.resources import LakeResource
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.klines.quality import RULES
@@ -24,7 +24,7 @@ def build_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
     asset = asset_key(dataset, Stage.KLINES)
 
     @dg.multi_asset_check(
-        name="__".join((*dataset.prefix, f"klines_{dataset.interval}", "checks")),
+        name=op_name(*dataset.prefix, f"klines_{dataset.interval}", "checks"),
         specs=[dg.AssetCheckSpec(rule.name, asset=asset, description=rule.description) for rule in RULES.values()],
         can_subset=True,
     )

@@ -10,6 +10,7 @@ from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.schema import KLINE_COLUMNS
 from klines_pipeline.stages.ingest import Stage
+from klines_pipeline.stages.resample import ResampledDay
 from klines_pipeline.stages.results import ArchivedDay, DayResult, MergedDay, ToppedUpDay
 
 Metadata = Mapping[str, Any]
@@ -90,6 +91,17 @@ def _merged(day: MergedDay, archived: ArchivedDay | None, topped_up: ToppedUpDay
         "requests": topped_up.requests if topped_up else 0,
         "changed": day.changed,
         "worst_symbols": dg.MetadataValue.md(worst_symbols(day.certificates)),
+        "path": dg.MetadataValue.path(day.path),
+    }
+
+
+def resampled_metadata(day: ResampledDay) -> Metadata:
+    """A resampled day."""
+    return {
+        "dagster/partition_row_count": day.rows,
+        "rows": day.rows,
+        "left_out": day.left_out,
+        "changed": day.changed,
         "path": dg.MetadataValue.path(day.path),
     }
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError
+from klines_pipeline.domain.interval import Interval
 
 PART = "part.parquet"
 INCOMING = "vision/.incoming"
@@ -73,6 +74,10 @@ class DayPaths:
     def klines(self) -> str:
         """The table."""
         return self._part("klines")
+
+    def resampled(self, interval: Interval) -> str:
+        """Coarser klines computed from the table."""
+        return DayPaths(self.exchange, self.market, str(interval), self.day)._part("resampled_klines")
 
     @property
     def rest_klines(self) -> str:

