@@ -1,0 +1,79 @@
+"""Asset checks: every rule shows up by itself, sees the range of the run, and names the bad days."""
+
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from klines_pipeline.klines.quality import RULES
+from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline.storage.tables import klines_to_parquet
+from klines_pipeline_tests.defs.test_assets import KLINES, definitions, instance, run
+
+__all__ = ["definitions", "instance"]
+
+
+def outcomes(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    return {check.check_name: check for check in result.get_asset_check_evaluations()}
+
+
+def test_every_rule_is_a_check_of_the_table(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+    result = run(definitions, instance, "2024-03-01", "2024-03-02")
+
+    checks = outcomes(result)
+    assert set(checks) == set(RULES)
+    assert all(check.passed for check in checks.values())
+    assert {check.metadata["days_examined"].value for check in checks.values()} == {2}
+
+
+def test_a_day_on_which_the_exchange_halted_passes_because_it_is_explained(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    result = run(definitions, instance, "2025-03-02", "2025-03-02")
+
+    assert outcomes(result)["klines_are_complete_or_explained"].passed
+
+
+def test_an_archive_that_differs_from_its_checksum_is_a_warning_with_the_day_and_symbol(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange
+) -> None:
+    exchange.add_fault(kind="checksum", match="*ETHUSDT-1m-2024-03-02.zip*")
+
+    result = run(definitions, instance, "2024-03-01", "2024-03-03")
+
+    check = outcomes(result)["archive_matches_checksum"]
+    assert result.success
+    assert not check.passed
+    assert check.severity == dg.AssetCheckSeverity.WARN
+    assert check.metadata["bad_days"].value == ["2024-03-02"]
+    assert check.metadata["examples"].value == ["2024-03-02 ETHUSDT: 1"]
+
+
+def spoil(path: Path, change: pl.Expr) -> None:
+    """Rewrite a published file with one column changed, as a broken disk or a careless hand would."""
+    frame = pl.read_parquet(path, hive_partitioning=False).with_columns(change)
+    path.write_bytes(klines_to_parquet(frame, {}))
+
+
+@pytest.mark.parametrize(
+    ("rule", "change"),
+    [
+        ("key_is_unique_and_sorted", pl.col("open_time").reverse()),
+        ("high_and_low_bound_open_and_close", (pl.col("low") - 1).alias("high")),
+    ],
+)
+def test_checks_read_what_lies_in_the_lake(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, tmp_path: Path, rule: str, change: pl.Expr
+) -> None:
+    run(definitions, instance, "2024-03-01", "2024-03-02")
+    spoil(tmp_path / "lake/klines/exchange=binance/market=spot/interval=1m/date=2024-03-02/part.parquet", change)
+    only_checks = dg.define_asset_job("only_checks", selection=dg.AssetSelection.checks_for_assets(KLINES))
+    job = dg.Definitions.merge(definitions, dg.Definitions(jobs=[only_checks])).resolve_job_def("only_checks")
+
+    result = job.execute_in_process(instance=instance)
+
+    check = outcomes(result)[rule]
+    assert not check.passed
+    assert check.severity == dg.AssetCheckSeverity.ERROR
+    assert check.metadata["bad_days"].value == ["2024-03-02"]
