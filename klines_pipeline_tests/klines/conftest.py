@@ -1,6 +1,3 @@
-"""Properties are checked on the same examples in every run, and no example is timed: machines differ."""
+"""How properties are checked stands in `properties`."""
 
-from hypothesis import settings
-
-settings.register_profile("klines", deadline=None, derandomize=True, max_examples=100, database=None)
-settings.load_profile("klines")
+import klines_pipeline_tests.domain.properties  # noqa: F401 - loads the profile

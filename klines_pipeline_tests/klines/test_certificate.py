@@ -1,8 +1,6 @@
 """Certificates: counts that add up, and a reason only where there is evidence for it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
@@ -12,7 +10,7 @@ from hypothesis import strategies as st
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import EXPLAINED, ArchiveState, Life, Reason, SliceState
 from klines_pipeline.domain.utc_day import day_end, to_microseconds
-from klines_pipeline.klines.certificate import Evidence, certify, is_explained, join_reasons, without_check_time
+from klines_pipeline.klines.certificate import Evidence, certify, is_explained, join_reasons
 from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry, SliceEntry
@@ -158,16 +156,3 @@ def test_a_day_is_explained_only_if_each_of_its_reasons_is(reasons: set[Reason])
 
     assert is_explained(text) == (reasons <= EXPLAINED)
     assert text is None or text.split("+") == [reason for reason in Reason if reason in reasons]
-
-
-@pytest.mark.parametrize("later", [CHECKED_AT, CHECKED_AT + timedelta(days=1)])
-def test_two_checks_that_say_the_same_are_one_statement(later: datetime) -> None:
-    evidence = {name: Evidence(replace(archive(), symbol=name), []) for name in "AB"}
-    rows = pl.concat([klines("A", range(1440)), klines("B", range(1, 1440))])
-
-    def statement(checked_at: datetime) -> dict[str, dict[str, object]]:
-        table = certify(rows, NO_CONFLICTS, evidence, WHOLE_DAY, interval=ONE_MINUTE, checked_at=checked_at)
-        return without_check_time(table)
-
-    assert statement(CHECKED_AT) == statement(later)
-    assert list(statement(later)) == ["A", "B"]

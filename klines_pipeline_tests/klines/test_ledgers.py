@@ -14,7 +14,6 @@ from klines_pipeline.klines.ledgers import (
     SliceEntry,
     archive_entries,
     note,
-    replace_symbols,
     slice_entries,
     to_frame,
 )
@@ -100,10 +99,3 @@ def test_error_holds_life_and_problem_and_gives_both_back(
     entry = replace(ARCHIVE, error=note(life, problem))
 
     assert (entry.error, entry.life, entry.problem) == (text, life, problem)
-
-
-def test_symbols_no_longer_configured_keep_their_rows() -> None:
-    old = to_frame([replace(ARCHIVE, symbol=name, size=1) for name in "ABC"], ARCHIVE_SCHEMA)
-    new = to_frame([replace(ARCHIVE, symbol="B", size=2)], ARCHIVE_SCHEMA)
-
-    assert replace_symbols(old, new, ["B"]).select("symbol", "size").rows() == [("A", 1), ("B", 2), ("C", 1)]

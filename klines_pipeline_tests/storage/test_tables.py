@@ -1,0 +1,156 @@
+"""Parquet files: the same bytes for the same rows, whole symbols in a row group, the same rows in every reader."""
+
+from datetime import date
+from io import BytesIO
+
+import duckdb
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, REVISION_SCHEMA, RevisionEntry, to_frame
+from klines_pipeline.klines.schema import KLINE_SCHEMA, REST
+from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
+from klines_pipeline.storage.tables import klines_to_parquet, read_metadata, read_table, to_parquet
+from klines_pipeline_tests.conftest import make_dataset
+from klines_pipeline_tests.klines.frames import DAY, at, klines
+
+PATHS = DayPaths.of(make_dataset("BTCUSDT"), DAY.date())
+LARGEST_GROUP = 28_800
+
+
+def many(*counts: int) -> pl.DataFrame:
+    """So many rows of a first, second, ... symbol."""
+    template = klines("S", range(max(counts)))
+    parts = [
+        template.head(count).with_columns(pl.lit(f"S{number:04d}").alias("symbol"))
+        for number, count in enumerate(counts)
+    ]
+    return pl.concat(parts)
+
+
+def groups(content: bytes) -> list[list[str]]:
+    """Symbols of each row group, in order."""
+    file = pq.ParquetFile(BytesIO(content))
+    return [
+        pl.from_arrow(file.read_row_group(number, columns=["symbol"]))["symbol"].unique(maintain_order=True).to_list()
+        for number in range(file.num_row_groups)
+    ]
+
+
+def test_the_same_rows_are_the_same_bytes_however_they_lie_in_memory() -> None:
+    rows = many(1440, 1440, 100)
+    pieces = pl.concat([rows.slice(start, 700) for start in range(0, rows.height, 700)], rechunk=False)
+
+    assert klines_to_parquet(pieces, PATHS.identity) == klines_to_parquet(rows.rechunk(), PATHS.identity)
+    assert to_parquet(pieces) == to_parquet(rows.rechunk())
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sampled_from([1, 60, 1440, 9000, 28_799, 28_800, 28_801, 40_000]), min_size=1, max_size=8))
+def test_row_groups_hold_whole_symbols_and_are_not_too_large(counts: list[int]) -> None:
+    content = klines_to_parquet(many(*counts), PATHS.identity)
+
+    found = groups(content)
+    assert [symbol for group in found for symbol in group] == [f"S{number:04d}" for number in range(len(counts))]
+    file = pq.ParquetFile(BytesIO(content))
+    sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    assert sum(sizes) == sum(counts)
+    for symbols, size in zip(found, sizes, strict=True):
+        assert size <= LARGEST_GROUP or len(symbols) == 1
+
+
+def test_five_hundred_symbols_of_minutes_lie_twenty_to_a_group() -> None:
+    assert {len(group) for group in groups(klines_to_parquet(many(*[1440] * 60), {}))} == {20}
+
+
+def test_columns_are_zstd_and_keep_types_order_and_statistics() -> None:
+    metadata = pq.ParquetFile(BytesIO(klines_to_parquet(many(10, 10), PATHS.identity))).metadata
+    columns = [metadata.row_group(0).column(number) for number in range(metadata.num_columns)]
+
+    assert {column.compression for column in columns} == {"ZSTD"}
+    assert [column.path_in_schema for column in columns] == KLINE_SCHEMA.names()
+    symbol = columns[0].statistics
+    assert (symbol.min, symbol.max) == ("S0000", "S0001")
+
+
+def test_a_file_taken_out_of_its_folders_still_says_what_it_is(any_lake: Lake) -> None:
+    any_lake.publish(PATHS.klines, klines_to_parquet(many(3), {**PATHS.identity, "note": "币安"}))
+
+    metadata = read_metadata(any_lake, PATHS.klines)
+
+    assert metadata.items() >= {"exchange": "binance", "market": "spot", "interval": "1m", "date": "2024-03-01"}.items()
+    assert metadata["note"] == "币安"
+    assert read_metadata(any_lake, PATHS.slices) == {}
+
+
+@pytest.mark.parametrize("rows", [many(5, 5), many(3).clear()], ids=["rows", "no rows"])
+def test_a_table_is_read_back_as_it_was_written(any_lake: Lake, rows: pl.DataFrame) -> None:
+    any_lake.publish(PATHS.klines, klines_to_parquet(rows, PATHS.identity))
+
+    assert_frame_equal(read_table(any_lake, PATHS.klines, KLINE_SCHEMA), rows)
+
+
+def test_a_table_that_is_not_there_has_no_rows(any_lake: Lake) -> None:
+    assert read_table(any_lake, PATHS.certificates, CERTIFICATE_SCHEMA).equals(CERTIFICATE_SCHEMA.to_frame())
+
+
+def test_extreme_and_absent_values_survive() -> None:
+    rows = pl.concat(
+        [
+            klines("A", [1], volume=5e-324, quote_volume=1.7976931348623157e308, trades=2**63 - 1, close=0.1 + 0.2),
+            klines(
+                "币安人生USDT", [1.000001], trades=None, taker_buy_volume=None, taker_buy_quote_volume=None, source=REST
+            ),
+        ]
+    )
+
+    assert_frame_equal(pl.read_parquet(klines_to_parquet(rows, {})), rows, check_exact=True)
+
+
+def in_duckdb(files: str) -> pl.DataFrame:
+    """Every row below a glob, with the folders' columns."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        found = connection.sql("SELECT * FROM read_parquet($1, hive_partitioning = true)", params=[files])
+        return pl.from_arrow(found.to_arrow_table())
+
+
+def test_polars_pyarrow_and_duckdb_read_the_same_rows(lake: Lake) -> None:
+    rows = many(1440, 1440, 7)
+    lake.publish(PATHS.klines, klines_to_parquet(rows, PATHS.identity))
+    file = f"{lake.base}/{PATHS.klines}"
+
+    assert_frame_equal(pl.read_parquet(file, hive_partitioning=False), rows)
+    assert_frame_equal(pl.from_arrow(pq.read_table(file, partitioning=None)), rows)
+    found = in_duckdb(f"{lake.base}/klines/**/*.parquet")
+    assert_frame_equal(found.sort("symbol", "open_time").select(KLINE_SCHEMA.names()), rows)
+    folders = found.select("exchange", "market", "interval", "date").unique()
+    assert folders.rows() == [("binance", "spot", "1m", date(2024, 3, 1))]
+
+
+def test_a_ledger_with_a_date_column_in_a_date_folder_is_read_by_all(lake: Lake) -> None:
+    entry = RevisionEntry(
+        symbol="BTCUSDT",
+        date=DAY.date(),
+        key="k",
+        revision=2,
+        sha256="ab",
+        etag="e",
+        last_modified=at(0),
+        seen_at=at(1),
+        rows_added=1,
+        rows_removed=0,
+        rows_changed=4,
+    )
+    lake.publish(PATHS.revisions, to_parquet(to_frame([entry], REVISION_SCHEMA)))
+    files = f"{lake.base}/ledger/revisions/**/*.parquet"
+
+    assert in_duckdb(files).select("date", "rows_changed").rows() == [(DAY.date(), 4)]
+    scanned = pl.scan_parquet(files, hive_partitioning=True).filter(date=DAY.date())
+    assert scanned.select("date", "rows_changed").collect().rows() == [(DAY.date(), 4)]
+    assert read_table(lake, PATHS.revisions, REVISION_SCHEMA)["date"].to_list() == [DAY.date()]
