@@ -17,7 +17,7 @@ from klines_pipeline.domain.utc_day import to_microseconds
 from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.grid import TimeRange, missing_ranges, present_slots, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry, SliceEntry
-from klines_pipeline.klines.schema import REST, VISION
+from klines_pipeline.klines.schema import REST, VISION, slot
 from klines_pipeline.klines.slices import answered_ranges
 
 
@@ -41,12 +41,14 @@ def certify(
     checked_at: datetime,
 ) -> pl.DataFrame:
     """One certificate a symbol in `evidence`, in CERTIFICATE_SCHEMA."""
-    counts = {row["symbol"]: row for row in _counts(klines).iter_rows(named=True)}
+    counts = {row["symbol"]: row for row in _counts(klines, interval).iter_rows(named=True)}
+    whole = {symbol for symbol, row in counts.items() if row.pop("slots") == expected.bars(interval)}
     disputed = dict(conflicts.group_by("symbol").len().iter_rows())
-    slots, prints = present_slots(klines, interval), fingerprints(klines)
+    prints = fingerprints(klines)
+    slots = present_slots(klines.filter(~pl.col("symbol").is_in(whole)), interval)
     rows = []
     for symbol, known in sorted(evidence.items()):
-        gaps = missing_ranges(slots.get(symbol), expected, interval)
+        gaps = [] if symbol in whole else missing_ranges(slots.get(symbol), expected, interval)
         missing = sum(gap.bars(interval) for gap in gaps)
         rows.append({
             **counts.get(symbol, {"symbol": symbol, "from_vision": 0, "from_rest": 0, "flat": 0}),
@@ -62,8 +64,9 @@ def certify(
     return pl.DataFrame(rows, schema=CERTIFICATE_SCHEMA)
 
 
-def _counts(klines: pl.DataFrame) -> pl.DataFrame:
+def _counts(klines: pl.DataFrame, interval: Interval) -> pl.DataFrame:
     return klines.group_by("symbol").agg(
+        slot(interval.microseconds).n_unique().alias("slots"),
         (pl.col("source") == VISION).sum().cast(pl.Int64).alias("from_vision"),
         (pl.col("source") == REST).sum().cast(pl.Int64).alias("from_rest"),
         ((pl.col("volume") == 0) & (pl.col("trades").fill_null(0) == 0)).sum().cast(pl.Int64).alias("flat"),

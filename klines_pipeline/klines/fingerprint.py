@@ -7,6 +7,7 @@ import polars as pl
 from klines_pipeline.klines.schema import MARKET_NAMES
 
 _NO_COUNT = -(2**63)
+_WORD = 8
 
 
 def fingerprints(frame: pl.DataFrame) -> dict[str, str]:
@@ -16,14 +17,19 @@ def fingerprints(frame: pl.DataFrame) -> dict[str, str]:
         .with_columns(pl.col("open_time").to_physical(), pl.col("trades").fill_null(_NO_COUNT))
         .with_columns(pl.col(pl.Float64).fill_null(float("nan")) + 0.0)
     )
-    return {str(key[0]): _digest(str(key[0]), part) for key, part in words.partition_by("symbol", as_dict=True).items()}
+    columns = [_bytes_of(words[name]) for name in ("open_time", *MARKET_NAMES)]
+    digests, start = dict[str, str](), 0
+    for symbol, rows in words.group_by("symbol", maintain_order=True).len().iter_rows():
+        digest = blake2b(symbol.encode(), digest_size=16)
+        for column in columns:
+            digest.update(column[_WORD * start : _WORD * (start + rows)])
+        digests[symbol] = digest.hexdigest()
+        start += rows
+    return digests
 
 
-def _digest(symbol: str, words: pl.DataFrame) -> str:
-    digest = blake2b(symbol.encode(), digest_size=16)
-    for name in ("open_time", *MARKET_NAMES):
-        buffer = words[name].rechunk().to_arrow().buffers()[1]
-        width = 8 * words.height
-        offset = 8 * words[name].rechunk().to_arrow().offset
-        digest.update(memoryview(buffer)[offset : offset + width])
-    return digest.hexdigest()
+def _bytes_of(series: pl.Series) -> memoryview:
+    """A column's 64-bit words, without a copy."""
+    array = series.rechunk().to_arrow()
+    words = memoryview(array.buffers()[1] or b"")
+    return words[_WORD * array.offset :]

@@ -3,10 +3,9 @@
 Data, not logs: one Parquet file a day each, one row a symbol (slices: a slice). Where they lie is storage's affair.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
 
 import polars as pl
 
@@ -175,10 +174,9 @@ class RevisionEntry:
     rows_changed: int
 
 
-def to_frame(entries: Iterable[ArchiveEntry | SliceEntry | RevisionEntry], schema: pl.Schema) -> pl.DataFrame:
+def to_frame(entries: Sequence[ArchiveEntry | SliceEntry | RevisionEntry], schema: pl.Schema) -> pl.DataFrame:
     """Entries as a frame in the ledger's schema."""
-    rows: list[dict[str, Any]] = [asdict(entry) for entry in entries]
-    return pl.DataFrame(rows, schema=schema)
+    return pl.DataFrame({name: [getattr(entry, name) for entry in entries] for name in schema.names()}, schema=schema)
 
 
 def archive_entries(frame: pl.DataFrame) -> dict[str, ArchiveEntry]:

@@ -25,6 +25,8 @@ class Sieved(NamedTuple):
 
 def sieve(frame: pl.DataFrame, day: date, source: str, *, nullable: tuple[str, ...] = ()) -> Sieved:
     """Split wire rows into klines of the day and rejects; of rows with one key, the last one counts."""
+    if frame.is_empty():
+        return Sieved(frame, REJECTED_SCHEMA.to_frame(), 0)
     judged = frame.with_columns(_reason(day, nullable).alias("reason"))
     rejected = judged.filter(pl.col("reason").is_not_null()).with_columns(pl.lit(source).alias("source"))
     clean = judged.filter(pl.col("reason").is_null()).drop("reason")

@@ -11,7 +11,7 @@ from klines_pipeline.domain.errors import CorruptArchiveError
 from klines_pipeline.domain.states import ArchiveState, ChecksumPolicy
 from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.klines.ledgers import ArchiveEntry
-from klines_pipeline.klines.schema import UTC_TIME, VISION, empty_klines, with_provenance
+from klines_pipeline.klines.schema import UTC_TIME, VISION, WIRE_SCHEMA, empty_klines, with_provenance
 from klines_pipeline.klines.sieve import sieve
 from klines_pipeline.stages.results import ArchivedDay
 from klines_pipeline.stages.versions import path_of
@@ -49,6 +49,8 @@ class RowSource:
             for name, entry in self.archived.entries.items()
             if entry.state in states and (symbols is None or name in symbols)
         }
+        if not wanted:
+            return empty_klines()
         in_memory = set(self.archived.fetched["symbol"].unique())
         elsewhere = [entry for name, entry in wanted.items() if name not in in_memory and entry.rows]
         read = self._read(elsewhere)
@@ -62,6 +64,8 @@ class RowSource:
         return with_provenance(joined, VISION, pl.col("version"), pl.col("seen")).sort("symbol", "open_time")
 
     def _read(self, entries: Sequence[ArchiveEntry]) -> pl.DataFrame:
+        if not entries:
+            return WIRE_SCHEMA.to_frame()
         with ThreadPoolExecutor(_THREADS, "mirror") as pool:
             opened = pool.map(self._text, entries)
             texts = {entry.symbol: text for entry, text in zip(entries, opened, strict=True)}

@@ -13,7 +13,7 @@ from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.exchanges.protocols import FetchedArchive, Market
 from klines_pipeline.klines.ledgers import REVISION_SCHEMA, ArchiveEntry, RevisionEntry, to_frame
 from klines_pipeline.klines.merge import row_changes
-from klines_pipeline.klines.schema import VISION, WIRE_SCHEMA
+from klines_pipeline.klines.schema import VISION
 from klines_pipeline.klines.sieve import sieve
 from klines_pipeline.storage import layout
 from klines_pipeline.storage.lake import Lake
@@ -48,8 +48,9 @@ def keep(keeping: Keeping, known: ArchiveEntry, entry: ArchiveEntry, got: Fetche
         keeping.lake.publish(layout.mirror_checksum(entry.key), got.checksum)
     if not is_new:
         return None
-    rows = keeping.rows.filter(pl.col("symbol") == entry.symbol)
-    added, removed, changed = row_changes(WIRE_SCHEMA.to_frame() if old_rows is None else old_rows, rows)
+    added, removed, changed = entry.rows or 0, 0, 0
+    if old_rows is not None:
+        added, removed, changed = row_changes(old_rows, keeping.rows.filter(pl.col("symbol") == entry.symbol))
     return RevisionEntry(
         symbol=entry.symbol,
         date=keeping.day,

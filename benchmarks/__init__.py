@@ -1,0 +1,1 @@
+"""Benchmarks anyone can run: ratios within one run, never times alone."""
