@@ -1,7 +1,6 @@
 """429 and 418: wait as long as told, keep within the weight that the host counts, never ask past a ban."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import httpx
@@ -93,24 +92,6 @@ def test_what_others_on_this_address_have_used_is_counted(exchange: EmbeddedExch
 
     assert set(exchange.requests()["by_status"]) == {"200"}
     assert certificate(lake, "ETHUSDT", DAY)["from_rest"] == 1440
-
-
-def test_two_runs_that_do_not_know_of_each_other_are_never_banned(
-    exchange: EmbeddedExchange, run: Runner, lake: Lake
-) -> None:
-    datasets = [make_dataset(*SYMBOLS, interval=interval) for interval in ("1m", "3m")]
-    days = ["2024-03-01", "2024-03-02", "2024-03-03"]
-    exchange.add_fault(kind="status", status=404, group="archives")
-    exchange.set_limits(weight_limit=60, window_seconds=1)
-
-    with ThreadPoolExecutor(len(datasets)) as pool:
-        results = [*pool.map(lambda dataset: run(dataset, *days), datasets)]
-
-    assert "418" not in exchange.requests()["by_status"]
-    for result, dataset in zip(results, datasets, strict=True):
-        assert_good(result)
-        present = read_day(lake, "ledger/certificates", days[-1], interval=str(dataset.interval))
-        assert present["from_rest"].to_list() == [dataset.interval.bars_per_day] * len(SYMBOLS)
 
 
 @pytest.mark.parametrize("endpoint", ["time", "klines"])
