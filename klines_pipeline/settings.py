@@ -14,13 +14,14 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import ConfigurationError, nearest_name
+from klines_pipeline.domain.errors import ConfigurationError, UnknownNameError, nearest_name
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ChecksumPolicy
 from klines_pipeline.domain.symbol import check_symbol
 from klines_pipeline.domain.utc_day import parse_day
 
 CONFIG_NAME = "klines.yaml"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 ENDPOINTS = (
     "vision_list_url",
     "vision_download_url",
@@ -120,9 +121,15 @@ class Settings:
             lake=lake,
             datasets=_datasets(config, str(path)),
             endpoints={name: url for name in ENDPOINTS if (url := env.get(f"KLINES_{name.upper()}"))},
-            log_level=env.get("KLINES_LOG_LEVEL", "INFO").upper(),
+            log_level=_log_level(env.get("KLINES_LOG_LEVEL", "INFO")),
             lake_options=lake_options(lake, env),
         )
+
+
+def _log_level(name: str) -> str:
+    if name.upper() not in LOG_LEVELS:
+        raise UnknownNameError("level", name, LOG_LEVELS, where="KLINES_LOG_LEVEL")
+    return name.upper()
 
 
 def child_environment(overrides: Mapping[str, str]) -> dict[str, str]:

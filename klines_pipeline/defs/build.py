@@ -1,5 +1,7 @@
 """The code location from settings: a dataset's words are checked against its exchange, then its assets are built."""
 
+import logging
+
 import dagster as dg
 
 from klines_pipeline.defs.assets import build_assets, build_resampled
@@ -11,6 +13,7 @@ from klines_pipeline.settings import Settings
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """No network, no listing, no file beyond klines.yaml."""
+    logging.getLogger("klines_pipeline").setLevel(settings.log_level)
     for dataset in settings.datasets:
         check_words(dataset.exchange, dataset.market, str(dataset.interval), where=f"klines.yaml: {dataset}")
     return dg.Definitions(

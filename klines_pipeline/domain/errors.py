@@ -64,11 +64,12 @@ class RateLimitedError(TransientError):
 
 
 class BannedError(TransientError):
-    """418: nothing may be asked of this host before `until` (UTC)."""
+    """418: nothing may be asked of this host before `until` (UTC), `seconds` from now."""
 
-    def __init__(self, message: str, *, until: datetime) -> None:
+    def __init__(self, message: str, *, until: datetime, seconds: float) -> None:
         super().__init__(message, http_status=418)
         self.until = until
+        self.seconds = seconds
 
 
 class NotPublishedError(KlinesError):

@@ -96,8 +96,10 @@ class RestHost:
             self.budget.close(wait)
             raise RateLimitedError(f"{host} asks for {wait:.0f} s of silence (HTTP 429).", retry_after=wait)
         if status == httpx.codes.IM_A_TEAPOT:
-            until = (_served_at(response) or datetime.now(UTC)) + timedelta(seconds=_retry_after(response))
-            raise BannedError(f"{host} has banned this address until {until:%Y-%m-%d %H:%M:%S} UTC.", until=until)
+            seconds = _retry_after(response)
+            until = (_served_at(response) or datetime.now(UTC)) + timedelta(seconds=seconds)
+            text = f"{host} has banned this address until {until:%Y-%m-%d %H:%M:%S} UTC; nothing more is asked of it."
+            raise BannedError(text, until=until, seconds=seconds)
         if status in _BLOCKED:
             raise BlockedError(
                 f"{host} does not serve this address (HTTP {status}); archives still arrive. Run from another region, "

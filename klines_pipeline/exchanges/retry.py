@@ -1,5 +1,6 @@
 """When to ask again and when to stop: backoff with jitter, `Retry-After`, a breaker for a host that is down."""
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import TypeVar
 
 from klines_pipeline.domain.errors import BannedError, RateLimitedError, TransientError
 
+LOG = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
@@ -30,22 +32,34 @@ class RetryPolicy:
 
 @dataclass(slots=True)
 class Breaker:
-    """Counts requests to one host that failed for good in a row; past `limit` the host is taken to be down."""
+    """Counts requests to one host that failed for good in a row; past `limit` the host is taken to be down.
+
+    While it is down one request each `probe_seconds` still goes out, so that a long run notices when it is back. While
+    it has banned this address none does.
+    """
 
     host: str
     limit: int = 10
+    probe_seconds: float = 30.0
+    clock: Callable[[], float] = time.monotonic
     failures: int = 0
+    closed_until: float = 0.0
     ban: BannedError | None = None
     lock: Lock = field(default_factory=Lock)
 
     def check(self) -> None:
         """Raise at once while the host is banned or down."""
-        if self.ban is not None:
-            raise self.ban
-        if self.failures >= self.limit:
-            raise TransientError(
-                f"{self.host} failed {self.failures} requests in a row and is taken to be down; run again later."
-            )
+        with self.lock:
+            waiting = self.clock() < self.closed_until
+            if self.ban is not None and waiting:
+                raise self.ban
+            if self.failures >= self.limit and waiting:
+                raise TransientError(
+                    f"{self.host} failed {self.failures} requests in a row and is taken to be down; run again later."
+                )
+            if self.failures >= self.limit:
+                self.closed_until = self.clock() + self.probe_seconds
+            self.ban = None
 
     def succeeded(self) -> None:
         """The host answers."""
@@ -57,7 +71,9 @@ class Breaker:
         with self.lock:
             self.failures += 1
             if isinstance(error, BannedError):
-                self.ban = error
+                self.ban, self.closed_until = error, self.clock() + error.seconds
+            elif self.failures >= self.limit:
+                self.closed_until = max(self.closed_until, self.clock() + self.probe_seconds)
 
 
 def ask(call: Callable[[], Answer], policy: RetryPolicy, breaker: Breaker) -> tuple[Answer, int]:
@@ -72,10 +88,12 @@ def ask(call: Callable[[], Answer], policy: RetryPolicy, breaker: Breaker) -> tu
             limited += 1
             if limited > policy.rate_limit_waits:
                 raise _final(error, attempt, breaker) from None
+            LOG.info("%s Waiting.", error)
             policy.sleep(error.retry_after)
         except TransientError as error:
             if isinstance(error, BannedError) or attempt - limited >= policy.attempts:
                 raise _final(error, attempt, breaker) from None
+            LOG.debug("%s Attempt %d.", error, attempt)
             policy.sleep(policy.wait(attempt - limited))
         else:
             breaker.succeeded()
