@@ -1,0 +1,186 @@
+"""Settings: what klines.yaml and the environment say, and errors that name line, field and the nearest valid word."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from klines_pipeline.domain.errors import ConfigurationError
+from klines_pipeline.domain.states import ChecksumPolicy
+from klines_pipeline.settings import Settings, lake_options, read_config
+
+ONE = """\
+lake: ./lake
+datasets:
+  - market: spot
+    interval: 1m
+    start: 2024-01-01
+    symbols: [ETHUSDT, BTCUSDT, ETHUSDT]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(text: str, path: str = "klines.yaml") -> Path:
+    """A configuration file below the working folder."""
+    file = Path.cwd() / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, "utf-8")
+    return file
+
+
+def test_a_paragraph_becomes_a_dataset_with_the_documented_defaults() -> None:
+    write(ONE)
+
+    [dataset] = Settings.from_env({}).datasets
+
+    assert dataset.name == "binance/spot/klines_1m"
+    assert dataset.symbols == ("BTCUSDT", "ETHUSDT")
+    assert dataset.start == date(2024, 1, 1)
+    assert dataset.resample == ()
+    assert dataset.on_checksum_mismatch is ChecksumPolicy.QUARANTINE
+
+
+def test_every_field_of_a_paragraph_is_taken() -> None:
+    write(
+        "datasets:\n"
+        "  - {exchange: okx, market: swap, interval: 1h, start: '2020-01-01', symbols: [BTC-USDT-SWAP, 币安人生USDT],\n"
+        "     resample: [1d, 4h, 4h], on_checksum_mismatch: cross_check}\n"
+    )
+
+    [dataset] = Settings.from_env({}).datasets
+
+    assert (dataset.exchange, dataset.market, str(dataset.interval)) == ("okx", "swap", "1h")
+    assert dataset.symbols == ("BTC-USDT-SWAP", "币安人生USDT")
+    assert [str(interval) for interval in dataset.resample] == ["4h", "1d"]
+    assert dataset.on_checksum_mismatch is ChecksumPolicy.CROSS_CHECK
+
+
+@pytest.mark.parametrize("text", [None, "", "# nothing yet\n", "datasets: []\n"])
+def test_without_datasets_there_is_still_a_lake(text: str | None) -> None:
+    if text is not None:
+        write(text)
+
+    settings = Settings.from_env({})
+
+    assert settings.datasets == ()
+    assert settings.lake == str(Path.cwd() / "lake")
+    assert settings.log_level == "INFO"
+    assert settings.endpoints == {}
+
+
+@pytest.mark.parametrize(
+    ("lake", "environment", "found"),
+    [
+        ("./lake", {}, "{here}/conf/lake"),
+        ("data/klines", {}, "{here}/conf/data/klines"),
+        ("/var/lake", {}, "/var/lake"),
+        ("s3://bucket/prefix", {}, "s3://bucket/prefix"),
+        ("./lake", {"KLINES_LAKE": "/elsewhere"}, "/elsewhere"),
+        ("./lake", {"KLINES_LAKE": ""}, "{here}/conf/lake"),
+        ("s3://bucket", {"KLINES_LAKE": "s3://other/x"}, "s3://other/x"),
+    ],
+)
+def test_a_relative_lake_lies_beside_the_file_and_the_environment_wins(
+    lake: str, environment: dict[str, str], found: str
+) -> None:
+    file = write(f"lake: {lake}\n", "conf/klines.yaml")
+
+    settings = Settings.from_env({"KLINES_CONFIG": str(file), **environment})
+
+    assert Path(settings.lake) == Path(found.format(here=Path.cwd()))
+
+
+def test_a_file_named_by_the_environment_must_be_there() -> None:
+    with pytest.raises(ConfigurationError, match=r"KLINES_CONFIG: there is no file 'nowhere\.yaml'"):
+        Settings.from_env({"KLINES_CONFIG": "nowhere.yaml"})
+
+
+def test_endpoints_and_log_level_come_from_the_environment() -> None:
+    urls = {
+        f"KLINES_{name}_URL": f"http://127.0.0.1/{name.lower()}"
+        for name in ("VISION_LIST", "VISION_DOWNLOAD", "BINANCE_SPOT", "BINANCE_UM", "BINANCE_CM", "OKX")
+    }
+
+    settings = Settings.from_env({**urls, "KLINES_LOG_LEVEL": "debug", "KLINES_SOMETHING_URL": "x"})
+
+    assert dict(settings.endpoints) == {name.removeprefix("KLINES_").lower(): url for name, url in urls.items()}
+    assert settings.log_level == "DEBUG"
+
+
+@pytest.mark.parametrize(
+    ("lake", "environment", "options"),
+    [
+        ("s3://bucket", {"AWS_ENDPOINT_URL": "http://localhost:9000"}, {"endpoint_url": "http://localhost:9000"}),
+        (
+            "s3://bucket",
+            {"AWS_ENDPOINT_URL_S3": "http://a", "AWS_ENDPOINT_URL": "http://b"},
+            {"endpoint_url": "http://a"},
+        ),
+        ("s3://bucket", {}, {}),
+        ("./lake", {"AWS_ENDPOINT_URL": "http://localhost:9000"}, {}),
+    ],
+)
+def test_an_s3_compatible_lake_is_told_its_endpoint(
+    lake: str, environment: dict[str, str], options: dict[str, str]
+) -> None:
+    assert lake_options(lake, environment) == options
+    assert Settings.from_env({"KLINES_LAKE": lake, **environment}).lake_options == options
+
+
+def paragraph(**fields: str) -> str:
+    """ONE with fields replaced or added, on lines of their own from line 3."""
+    known = {"market": "spot", "interval": "1m", "start": "2024-01-01", "symbols": "[BTCUSDT]"} | fields
+    lines = [f"{name}: {value}" for name, value in known.items() if value]
+    return "lake: ./lake\ndatasets:\n  - " + "\n    ".join(lines) + "\n"
+
+
+WRONG = [
+    (paragraph(interval="1M"), 4, "interval: unknown interval '1M'. The nearest valid one is '1m'"),
+    (paragraph(interval="60"), 4, "interval: unknown interval '60'"),
+    (paragraph(start="'2024-13-01'"), 5, "start: '2024-13-01' is not a date. Write it as YYYY-MM-DD"),
+    (paragraph(start="yesterday"), 5, "start: 'yesterday' is not a date"),
+    (paragraph(start="2024-01-01T12:00:00"), 5, "is not a date"),
+    (paragraph(symbols="[BTCUSDT, ../x]"), 6, r"symbols.1: '../x' cannot be a symbol"),
+    (paragraph(symbols="[]"), 6, "symbols: "),
+    (paragraph(symbols="BTCUSDT"), 6, r"symbols: .*\(given: 'BTCUSDT'\)"),
+    (paragraph(symbls="[BTCUSDT]"), 7, "symbls: no such field; the nearest valid one is 'symbols'"),
+    (paragraph(start=""), 3, "start: this field must be given"),
+    (paragraph(on_checksum_mismatch="ignore"), 7, "on_checksum_mismatch: "),
+    (paragraph(funding="perhaps"), 7, r"funding: .*\(given: 'perhaps'\)"),
+    (paragraph(resample="[5m, 7m]"), 7, "resample.1: unknown interval '7m'"),
+    ("lake: ./lake\ndataset: []\n", 2, "dataset: no such field; the nearest valid one is 'datasets'"),
+    ("lake: [1]\n", 1, "lake: "),
+    ("- just\n- a list\n", 1, "the file: "),
+    ("lake: ./lake\ndatasets: [\n", 3, "not YAML"),
+    ("lake: './lake\n", 2, "not YAML"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "sentence"), WRONG)
+def test_what_is_wrong_is_told_with_line_and_field(text: str, line: int, sentence: str) -> None:
+    write(text)
+
+    with pytest.raises(ConfigurationError, match=f"^klines.yaml, line {line}: .*{sentence}"):
+        Settings.from_env({})
+
+
+def test_several_mistakes_are_told_at_once() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_config(paragraph(interval="2m", start="soon", colour="red"), "klines.yaml")
+
+    assert [line.split(": ")[1].rpartition(".")[2] for line in str(refused.value).splitlines()] == [
+        "interval",
+        "start",
+        "colour",
+    ]
+
+
+def test_a_dataset_that_stands_twice_is_refused() -> None:
+    write(ONE + ONE.partition("datasets:\n")[2])
+
+    with pytest.raises(ConfigurationError, match=r"datasets\.1: binance/spot/klines_1m stands in datasets\.0 already"):
+        Settings.from_env({})
