@@ -1,0 +1,176 @@
+"""What the bucket has published for many symbols over a range of days: one listing request a symbol, rarely two.
+
+How a page is read and what it tells of a symbol's life stands in `listing`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from klines_pipeline.domain.errors import NotPublishedError, TransientError
+from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.states import Life
+from klines_pipeline.domain.utc_day import days_between
+from klines_pipeline.exchanges.binance.keys import CHECKSUM, archive_stem, folder_of
+from klines_pipeline.exchanges.binance.listing import (
+    HORIZON,
+    PAGE,
+    History,
+    ListedObject,
+    Page,
+    archive_days,
+    listing_query,
+    parse_page,
+)
+from klines_pipeline.exchanges.binance.markets import BinanceMarket
+from klines_pipeline.exchanges.download import download
+from klines_pipeline.exchanges.protocols import PublishedArchive, Survey
+from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
+
+_THREADS = 16
+_FIRST_KEYS = 10  # junk keys may come before the first archive
+_ONE_DAY = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class BucketListing:
+    """The listing endpoint."""
+
+    url: str
+    policy: RetryPolicy
+    breaker: Breaker
+    requests: int = 0
+
+    def page(self, prefix: str, start_after: str, max_keys: int) -> tuple[Page, datetime]:
+        """One page, and the bucket's clock."""
+        query = listing_query(prefix, start_after=start_after, max_keys=max_keys)
+
+        def call() -> tuple[Page, datetime]:
+            body = bytearray()
+            received = download(f"{self.url}?{query}", body.extend)
+            if received.served_at is None:
+                raise TransientError(f"{self.url} sent no Date header, so its clock is unknown.")
+            return parse_page(bytes(body)), received.served_at
+
+        self.requests += 1
+        try:
+            return ask(call, self.policy, self.breaker)[0]
+        except NotPublishedError as error:
+            raise TransientError(f"{error} Is KLINES_VISION_LIST_URL right?", http_status=404) from None
+
+    def days(self, stem: str, start: date, reach: date) -> tuple[list[ListedObject], bool, datetime]:
+        """Objects of the days from `start` to `reach`, whether more follow, and the bucket's clock."""
+        objects = list[ListedObject]()
+        after = f"{stem}{start - _ONE_DAY}.zip{CHECKSUM}"
+        wanted = min(2 * ((reach - start).days + 2), PAGE)
+        while True:
+            page, now = self.page(folder_of(stem), after, wanted)
+            objects += page.objects
+            if not page.truncated or not page.objects:
+                return objects, False, now
+            after = page.objects[-1].key
+            if after > f"{stem}{reach}.zip{CHECKSUM}":
+                return objects, True, now
+
+
+class Surveyed(NamedTuple):
+    """One symbol's listing."""
+
+    published: dict[date, PublishedArchive]
+    history: History
+    now: datetime
+
+
+def survey(
+    listing: BucketListing,
+    market: BinanceMarket,
+    symbols: Sequence[str],
+    interval: Interval,
+    *,
+    first: date,
+    last: date,
+) -> Survey:
+    """List every symbol; a second request where its first archives have to be found, a page more past 490 days."""
+
+    def look(symbol: str) -> Surveyed:
+        return _survey_one(listing, archive_stem(market.directory, symbol, interval), first, last)
+
+    surveyed, failed = _survey_all(symbols, look)
+    now = max((seen.now for seen in surveyed.values()), default=None)
+    lives = dict[tuple[str, date], Life]()
+    if now is not None:
+        ended = [day for day in days_between(first, last) if day < now.date()]
+        venue = _venue_days(market.bellwether, surveyed, look) if _in_doubt(surveyed, ended) else frozenset[date]()
+        lives = {
+            (symbol, day): life
+            for symbol, seen in surveyed.items()
+            for day in ended
+            if (life := seen.history.life(day, today=now.date(), venue_days=venue))
+        }
+    return Survey(
+        now=now,
+        published={(name, day): found for name, seen in surveyed.items() for day, found in seen.published.items()},
+        lives=lives,
+        failed=failed,
+        never_archived=frozenset(name for name, seen in surveyed.items() if seen.history.is_empty),
+        requests=listing.requests,
+    )
+
+
+def _survey_all(
+    symbols: Sequence[str], look: Callable[[str], Surveyed]
+) -> tuple[dict[str, Surveyed], dict[str, TransientError]]:
+    surveyed, failed = dict[str, Surveyed](), dict[str, TransientError]()
+    with ThreadPoolExecutor(_THREADS, "listing") as pool:
+        asked = {symbol: pool.submit(look, symbol) for symbol in symbols}
+    for symbol, answer in asked.items():
+        try:
+            surveyed[symbol] = answer.result()
+        except TransientError as error:
+            failed[symbol] = error
+    return surveyed, failed
+
+
+def _survey_one(listing: BucketListing, stem: str, first: date, last: date) -> Surveyed:
+    start = first - HORIZON
+    objects, any_after, now = listing.days(stem, start, last + HORIZON)
+    published = _pair_up(objects, stem)
+    ended = (day for day in days_between(first, last) if day < now.date())
+    any_before = False
+    if any(day not in published for day in ended) and not any(day < first for day in published):
+        page, _ = listing.page(folder_of(stem), "", _FIRST_KEYS)
+        any_before = any(day < start for day, _, _ in archive_days(page.objects, stem))
+    history = History(frozenset(published), any_before=any_before, any_after=any_after)
+    return Surveyed({day: found for day, found in published.items() if first <= day <= last}, history, now)
+
+
+def _in_doubt(surveyed: Mapping[str, Surveyed], ended: Sequence[date]) -> bool:
+    """Whether some symbol's archives end before the days asked do."""
+    return bool(ended) and any(
+        not seen.history.any_after and max(seen.history.days, default=date.min) <= ended[-1]
+        for seen in surveyed.values()
+    )
+
+
+def _venue_days(bellwether: str, surveyed: Mapping[str, Surveyed], look: Callable[[str], Surveyed]) -> frozenset[date]:
+    """Days around the range for which the venue published its bellwether."""
+    try:
+        return (surveyed.get(bellwether) or look(bellwether)).history.days
+    except TransientError:
+        return frozenset()
+
+
+def _pair_up(objects: Sequence[ListedObject], stem: str) -> dict[date, PublishedArchive]:
+    """Archives by day, each with the time its checksum was written."""
+    archives, checksums = dict[date, ListedObject](), dict[date, datetime]()
+    for day, suffix, found in archive_days(objects, stem):
+        if suffix == CHECKSUM:
+            checksums[day] = found.last_modified
+        else:
+            archives[day] = found
+    return {
+        day: PublishedArchive(found.key, found.size, found.etag, found.last_modified, checksums.get(day))
+        for day, found in archives.items()
+    }
