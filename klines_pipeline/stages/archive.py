@@ -121,8 +121,8 @@ def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, wo
     known_to_new = [(pending.entries[symbol], judged[symbol], fetched[symbol]) for symbol in kept]
     changes = list(work.pool.map(lambda args: versions.keep(keeping, *args), known_to_new))
     entries = {**pending.entries, **judged}
-    _publish(lake, DayPaths.of(dataset, pending.day), entries, rows, judged.keys())
     versions.record(lake, DayPaths.of(dataset, pending.day), [change for change in changes if change])
+    _publish(lake, DayPaths.of(dataset, pending.day), entries, rows, judged.keys())
     lost = {name: got.error or "" for name, got in fetched.items() if got.state is ArchiveState.UNAVAILABLE}
     return ArchivedDay(
         day=pending.day,
@@ -189,12 +189,12 @@ def judge(
 def _publish(
     lake: Lake, paths: DayPaths, entries: Mapping[str, ArchiveEntry], rows: Sieved, symbols: Collection[str]
 ) -> None:
-    """The archives ledger, and the rejected rows of the symbols fetched anew."""
-    ledger = to_frame([entries[symbol] for symbol in sorted(entries)], ARCHIVE_SCHEMA)
-    if not ledger.equals(read_table(lake, paths.archives, ARCHIVE_SCHEMA)):
-        lake.publish(paths.archives, to_parquet(ledger))
+    """Rejected rows of the symbols fetched anew, then the archives ledger: after it, nothing of this is done again."""
     old = read_table(lake, paths.rejected, REJECTED_SCHEMA) if symbols else REJECTED_SCHEMA.to_frame()
     stale = pl.col("symbol").is_in(list(symbols)) & (pl.col("source") == VISION)
     rejected = pl.concat([old.filter(~stale), rows.rejected]).sort("symbol", "open_time")
     if rejected.height or old.height:
         lake.publish(paths.rejected, to_parquet(rejected))
+    ledger = to_frame([entries[symbol] for symbol in sorted(entries)], ARCHIVE_SCHEMA)
+    if not ledger.equals(read_table(lake, paths.archives, ARCHIVE_SCHEMA)):
+        lake.publish(paths.archives, to_parquet(ledger))

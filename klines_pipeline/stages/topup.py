@@ -45,7 +45,7 @@ def top_up(
     paths, before = DayPaths.of(dataset, archived.day), market.api.requests
     known, stored = load_slices(lake, dataset, archived.day), load_rows(lake, dataset, archived.day)
     short = _incomplete(dataset, archived)
-    has = present_slots(pl.concat([archives.verified(short), stored]), dataset.interval)
+    has = present_slots(pl.concat([archives.verified(short), _vouched(stored, known)]), dataset.interval)
     now, error = archived.now, None
     requests = _plan(market, dataset, archived, short, now, has, known)
     if requests or now < day_end(archived.day):
@@ -79,6 +79,14 @@ def load_slices(lake: Lake, dataset: Dataset, day: date) -> dict[str, SliceEntry
 def load_rows(lake: Lake, dataset: Dataset, day: date) -> pl.DataFrame:
     """The klines REST has given for the day."""
     return read_table(lake, DayPaths.of(dataset, day).rest_klines, KLINE_SCHEMA)
+
+
+def _vouched(rows: pl.DataFrame, known: Mapping[str, SliceEntry]) -> pl.DataFrame:
+    """Rows that a slice in the ledger accounts for. After a kill between the two files the others are asked again."""
+    answered = [(entry.symbol, entry.start, entry.end) for entry in known.values() if entry.state in ANSWERED]
+    ranges = pl.DataFrame(answered, schema={"symbol": pl.String, "start": UTC_TIME, "end": UTC_TIME}, orient="row")
+    inside = (pl.col("open_time") >= pl.col("start")) & (pl.col("open_time") < pl.col("end"))
+    return rows.join(ranges, on="symbol").filter(inside).select(rows.columns)
 
 
 def _incomplete(dataset: Dataset, archived: ArchivedDay) -> list[str]:
