@@ -72,7 +72,7 @@ def test_a_first_run_killed_at_any_rename_is_completed_by_the_next(
     for left in killed:
         read_everything(left)
         assert_good(run(DATASET, DAY, into=left))
-        assert table_files(left) == table_files(lake), left.base
+        assert all_files(left) == all_files(lake), left.base
 
 
 def test_a_second_run_killed_at_any_rename_is_completed_by_the_next(
@@ -94,7 +94,7 @@ def test_a_second_run_killed_at_any_rename_is_completed_by_the_next(
         read_everything(left)
         assert table_files(left) in tables
         assert_good(run(DATASET, DAY, into=left))
-        assert table_files(left) == table_files(lake), left.base
+        assert all_files(left) == all_files(lake), left.base
 
 
 def test_a_run_killed_again_and_again_at_random_moments_still_arrives(
@@ -115,7 +115,7 @@ def test_a_run_killed_again_and_again_at_random_moments_still_arrives(
         read_everything(lake)
 
     assert_good(run(dataset, *days))
-    assert table_files(lake) == table_files(undisturbed)
+    assert all_files(lake) == all_files(undisturbed)
 
 
 @pytest.mark.parametrize(
