@@ -1,0 +1,159 @@
+"""The bucket's listing, and what it tells of a symbol's life."""
+
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import parse_qs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from klines_pipeline.domain.errors import TransientError
+from klines_pipeline.domain.states import Life
+from klines_pipeline.exchanges.binance.listing import (
+    History,
+    ListedObject,
+    archive_days,
+    listing_query,
+    parse_page,
+)
+
+TODAY = date(2025, 3, 31)
+FOLDER = "data/spot/daily/klines/BTCUSDT/1m/"
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+def days(*spans: tuple[str, str]) -> frozenset[date]:
+    """Every day of each span of March 2025, both ends included."""
+    found = set[date]()
+    for first, last in spans:
+        day = date.fromisoformat(f"2025-{first}")
+        while day <= date.fromisoformat(f"2025-{last}"):
+            found.add(day)
+            day += timedelta(days=1)
+    return frozenset(found)
+
+
+VENUE = days(("02-01", "03-30"))
+LIVES = [
+    ("an ordinary day", days(("02-01", "03-30")), (False, False), "03-10", None),
+    ("an ordinary day, more before and after", days(("03-01", "03-20")), (True, True), "03-10", None),
+    ("before the first archive", days(("03-10", "03-30")), (False, False), "03-05", Life.NOT_LISTED),
+    ("the first archive", days(("03-10", "03-30")), (False, False), "03-10", Life.FIRST_DAY),
+    ("the second archive", days(("03-10", "03-30")), (False, False), "03-11", None),
+    (
+        "the first archive after a long hole",
+        days(("02-01", "02-10"), ("03-10", "03-30")),
+        (True, False),
+        "03-10",
+        Life.FIRST_DAY,
+    ),
+    ("inside a long hole", days(("02-01", "02-10"), ("03-10", "03-30")), (True, False), "02-20", None),
+    ("a lost archive", days(("02-01", "03-09"), ("03-11", "03-30")), (True, False), "03-10", None),
+    ("after a lost archive", days(("02-01", "03-09"), ("03-11", "03-30")), (True, False), "03-11", None),
+    ("the last archive", days(("02-01", "03-10")), (True, False), "03-10", Life.LAST_DAY),
+    ("the last but one", days(("02-01", "03-10")), (True, False), "03-09", None),
+    ("three weeks after the last archive", days(("02-01", "03-01")), (True, False), "03-09", Life.DELISTED),
+    ("days after the last archive", days(("02-01", "03-10")), (True, False), "03-20", Life.PERHAPS_DELISTED),
+    ("published so far, the newest day", days(("02-01", "03-30")), (True, False), "03-30", None),
+    ("nothing at all", days(), (False, False), "03-10", None),
+    ("only before, venue silent", days(("02-01", "03-10")), (True, False), "03-31", None),
+    ("long gone, no day near", days(), (True, False), "03-01", Life.DELISTED),
+    ("not yet, no day near", days(), (False, True), "03-01", Life.NOT_LISTED),
+]
+
+
+@pytest.mark.parametrize(("seen", "beyond", "day", "life"), [row[1:] for row in LIVES], ids=[row[0] for row in LIVES])
+def test_the_days_published_tell_where_a_day_lies_in_a_life(
+    seen: frozenset[date], beyond: tuple[bool, bool], day: str, life: Life | None
+) -> None:
+    history = History(seen, any_before=beyond[0], any_after=beyond[1])
+
+    assert history.life(date.fromisoformat(f"2025-{day}"), today=TODAY, venue_days=VENUE) == life
+
+
+@given(st.sets(st.integers(0, 60)), st.tuples(st.booleans(), st.booleans()), st.integers(0, 60))
+def test_no_day_with_an_archive_or_between_two_archives_is_ever_left_unasked(
+    published: set[int], beyond: tuple[bool, bool], day: int
+) -> None:
+    before, after = beyond
+    first = date(2025, 1, 15)
+    history = History(frozenset(first + timedelta(days=n) for n in published), any_before=before, any_after=after)
+
+    life = history.life(first + timedelta(days=day), today=TODAY, venue_days=VENUE)
+
+    lies_between = (before or min(published, default=99) <= day) and (after or max(published, default=-1) >= day)
+    if lies_between:
+        assert life not in (Life.NOT_LISTED, Life.DELISTED, Life.PERHAPS_DELISTED)
+    if life in (Life.FIRST_DAY, Life.LAST_DAY):
+        assert day in published
+
+
+def test_a_venue_that_published_nothing_that_day_proves_no_delisting() -> None:
+    history = History(days(("02-01", "03-01")), any_before=True, any_after=False)
+
+    assert history.life(date(2025, 3, 9), today=TODAY, venue_days=VENUE - {date(2025, 3, 9)}) is None
+
+
+def page(*objects: tuple[str, int, str, str], truncated: str = "false") -> bytes:
+    contents = "".join(
+        f"<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><ETag>&quot;{etag}&quot;</ETag>"
+        f"<Size>{size}</Size></Contents>"
+        for key, size, etag, modified in objects
+    )
+    head = f'<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="{NAMESPACE}">'
+    return f"{head}<IsTruncated>{truncated}</IsTruncated>{contents}</ListBucketResult>".encode()
+
+
+def test_a_page_is_read_with_sizes_tags_and_utc_times() -> None:
+    body = page((f"{FOLDER}币&amp;.zip", 70, "abc-2", "2025-03-02T01:02:03.000Z"), truncated="true")
+
+    read = parse_page(body)
+
+    assert read.truncated is True
+    assert read.objects == [ListedObject(f"{FOLDER}币&.zip", 70, "abc-2", datetime(2025, 3, 2, 1, 2, 3, tzinfo=UTC))]
+    assert parse_page(page()).truncated is False
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "not XML"),
+        (b"<html><head><title>Just a moment</head>", "not XML"),
+        (b"<html></html>", "answered html instead of a listing"),
+        (b"<Error><Code>SlowDown</Code></Error>", "answered SlowDown instead of a listing"),
+        (page()[:-5], "not XML"),
+        (b"\xff\xfe\x00binary", "not XML"),
+    ],
+)
+def test_what_is_not_a_listing_is_transient(body: bytes, sentence: str) -> None:
+    with pytest.raises(TransientError, match=sentence):
+        parse_page(body)
+
+
+def listed(name: str) -> ListedObject:
+    return ListedObject(f"{FOLDER}{name}", 1, "e", datetime(2025, 3, 2, tzinfo=UTC))
+
+
+def test_archives_and_checksums_are_told_apart_and_junk_is_passed_over() -> None:
+    names = [
+        "BTCUSDT-1m-2025-03-01.zip",
+        "BTCUSDT-1m-2025-03-01.zip.CHECKSUM",
+        "BTCUSDT-1m-2025-03.zip",
+        "BTCUSDT-1m-2025-03-01.zip.tmp",
+        "BTCUSDT-1m-2025-03-01.csv",
+        "XBTCUSDT-1m-2025-03-01.zip",
+        "old/BTCUSDT-1m-2025-03-01.zip",
+        "",
+    ]
+
+    found = [(day, suffix) for day, suffix, _ in archive_days(list(map(listed, names)), f"{FOLDER}BTCUSDT-1m-")]
+
+    assert found == [(date(2025, 3, 1), ""), (date(2025, 3, 1), ".CHECKSUM")]
+
+
+@pytest.mark.parametrize("start_after", ["", f"{FOLDER}BTCUSDT-1m-2025-03-01.zip.CHECKSUM"])
+def test_a_query_survives_the_way_through_a_url(start_after: str) -> None:
+    query = parse_qs(listing_query("data/币安人生USDT/1m/", start_after=start_after, max_keys=10))
+
+    expected = {"list-type": ["2"], "prefix": ["data/币安人生USDT/1m/"], "max-keys": ["10"]}
+    assert query == expected | ({"start-after": [start_after]} if start_after else {})
