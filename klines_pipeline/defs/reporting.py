@@ -30,11 +30,18 @@ def report(
     if any(day.failures for day in reports):
         _record_good_days(context, keys, reports)
         raise _failure(keys[-1], [day for day in reports if day.failures])
+    context.log.info(_summary(keys[-1], reports))
     for day in reports:
         for key in keys:
             context.add_asset_metadata(day.metadata[key], asset_key=key, partition_key=day.partition)
     for key in keys:
         yield dg.MaterializeResult(asset_key=key)
+
+
+def _summary(asset: dg.AssetKey, reports: Sequence[DayReport]) -> str:
+    rows = sum(day.metadata[asset].get("rows", 0) for day in reports)
+    days = f"{len(reports)} day(s), {reports[0].partition} to {reports[-1].partition}"
+    return f"{asset.to_user_string()}: {days}, {rows:,} rows"
 
 
 def _record_good_days(
