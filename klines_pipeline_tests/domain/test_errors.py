@@ -41,7 +41,7 @@ def test_an_unknown_name_is_told_with_its_kind_place_and_remedy() -> None:
 def test_limits_carry_their_status_and_how_long_they_last() -> None:
     until = datetime(2025, 1, 1, tzinfo=UTC)
 
-    limited, banned = RateLimitedError("slow down", retry_after=7.0), BannedError("out", until=until)
+    limited, banned = RateLimitedError("slow down", retry_after=7.0), BannedError("out", until=until, seconds=9.0)
 
     assert (limited.http_status, limited.retry_after) == (429, 7.0)
-    assert (banned.http_status, banned.until) == (418, until)
+    assert (banned.http_status, banned.until, banned.seconds) == (418, until, 9.0)
