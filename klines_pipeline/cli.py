@@ -142,8 +142,13 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list):
-        return ", ".join(f"{gap['start']:%H:%M:%S}-{gap['end']:%H:%M:%S}" for gap in value) or "-"
+        return ", ".join(f"{gap['start']:%H:%M:%S}-{_end_of_gap(gap['end'])}" for gap in value) or "-"
     return str(value)
+
+
+def _end_of_gap(end: datetime) -> str:
+    text = f"{end:%H:%M:%S}"
+    return "24:00:00" if text == "00:00:00" else text
 
 
 def main() -> None:

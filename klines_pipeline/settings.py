@@ -113,7 +113,7 @@ class Settings:
         """Read klines.yaml (or KLINES_CONFIG) and KLINES_*; a missing klines.yaml means no datasets."""
         env = os.environ if environment is None else environment
         path = Path(env.get("KLINES_CONFIG") or CONFIG_NAME)
-        if "KLINES_CONFIG" in env and not path.is_file():
+        if env.get("KLINES_CONFIG") and not path.is_file():
             raise ConfigurationError(f"KLINES_CONFIG: there is no file {str(path)!r}.")
         config = read_config(path.read_text("utf-8"), str(path)) if path.is_file() else ConfigFile()
         lake = env.get("KLINES_LAKE") or _beside(path, config.lake)
@@ -146,15 +146,23 @@ def lake_options(lake: str, environment: Mapping[str, str] | None = None) -> dic
 
 def _beside(config: Path, lake: str) -> str:
     """A relative folder is meant from where klines.yaml lies."""
-    if "://" in lake or Path(lake).is_absolute():
-        return lake
-    return str(config.absolute().parent / lake)
+    return lake if "://" in lake else str(config.absolute().parent / Path(lake).expanduser())
+
+
+class _Loader(yaml.SafeLoader):
+    """Leaves dates as text: YAML's own reading of 2024-02-30 raises without a line."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def read_config(text: str, name: str) -> ConfigFile:
     """Parse klines.yaml; errors name the line and the field."""
     try:
-        document = yaml.safe_load(text) or {}
+        document = yaml.load(text, _Loader) or {}  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise ConfigurationError(f"{name}, line {line}: not YAML ({error.problem}).") from None

@@ -67,7 +67,9 @@ Run = Callable[..., list[DayResult]]
 def ingest(exchange: EmbeddedExchange, lake: Lake) -> Run:
     """`ingest(dataset, "2024-01-01", "2024-01-02", ...)`: those days through the stages, with a new connection."""
 
-    def run(dataset: Dataset, *days: str, stages: Sequence[Stage] = (), market: Market | None = None) -> list[DayResult]:
+    def run(
+        dataset: Dataset, *days: str, stages: Sequence[Stage] = (), market: Market | None = None
+    ) -> list[DayResult]:
         connected = market or connect(dataset.exchange, dataset.market, endpoints_of(exchange))
         steps = stages or [*ALL_STAGES]
         flow = Ingest(lake, connected, dataset, stages=steps, log=lambda _: None)

@@ -33,6 +33,7 @@ LATE_IMPORTS = {"__init__.__getattr__", "cli.run_exchange"}
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc", "core", "handler", "processor"}
 
 _URL = re.compile(r"https?://[^\s'\"]")
+_PATH = re.compile(r"date=|month=|part\.parquet")
 
 
 class Module:
@@ -172,6 +173,13 @@ def urls_are_known_outside_exchanges(module: Module) -> Iterator[str]:
             yield f"{module.at(line)} has {text!r}"
 
 
+def paths_are_built_outside_storage(module: Module) -> Iterator[str]:
+    """Only storage knows how the lake's folders are spelled."""
+    for text, line in module.texts():
+        if module.room != "storage" and _PATH.search(text):
+            yield f"{module.at(line)} has {text!r}"
+
+
 def package_inits_hold_code(module: Module) -> Iterator[str]:
     """A docstring and nothing else; the package's own one finds `load` and `scan` on first use."""
     if not module.name.endswith("__init__"):
@@ -261,6 +269,10 @@ PLANTED: dict[Rule, list[tuple[str, str]]] = {
         ("stages.x", "url = 'https://api.example.com'"),
         ("cli", "url = f'http://{host}/x'"),
     ],
+    paths_are_built_outside_storage: [
+        ("query.x", "path = f'{folder}/date={day}/x'"),
+        ("stages.x", "name = 'part.parquet'"),
+    ],
     package_inits_hold_code: [
         ("stages.__init__", '"""Doc."""\nfrom klines_pipeline.stages.ingest import Ingest'),
         ("stages.__init__", '"""Doc."""\n__all__ = []'),
@@ -317,6 +329,7 @@ def test_a_breach_would_be_seen(rule: Rule, name: str, source: str) -> None:
             "storage.x",
             '"""See https://example.com."""\nif x.startswith("http://"): pass',
         ),
+        (paths_are_built_outside_storage, "query.x", '"""The date=2024-01-01 folder."""'),
         (exchanges_know_each_other, "exchanges.binance.x", "from klines_pipeline.exchanges.binance import wire"),
         (exchanges_know_each_other, "exchanges.binance.x", "from klines_pipeline.exchanges.retry import ask"),
     ],

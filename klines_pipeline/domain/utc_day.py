@@ -1,18 +1,20 @@
 """UTC days and instants: the only place that builds one from the other. No naive datetimes, no clock."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
 from klines_pipeline.domain.errors import ConfigurationError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MICROSECOND = timedelta(microseconds=1)
 
 
 def parse_day(text: str, *, where: str = "") -> date:
     """Read `YYYY-MM-DD`, and nothing else."""
     try:
-        if len(text) != len("YYYY-MM-DD"):
+        if not _DAY.fullmatch(text):
             raise ValueError(text)
         return date.fromisoformat(text)
     except ValueError:

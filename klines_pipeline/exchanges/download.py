@@ -6,14 +6,14 @@ It reads HTTPS_PROXY and NO_PROXY itself. Redirects are not followed.
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import NamedTuple
 
 import certifi
 import pycurl
 
 from klines_pipeline.domain.errors import NotPublishedError, TransientError
+from klines_pipeline.exchanges.http_date import parse_http_date
 
 _CONNECT_SECONDS = 10
 _STALLED_BYTES_PER_SECOND = 200
@@ -33,22 +33,18 @@ class Received(NamedTuple):
     @property
     def served_at(self) -> datetime | None:
         """The host's clock."""
-        return _http_date(self.headers.get("date"))
+        return parse_http_date(self.headers.get("date"))
 
     @property
     def last_modified(self) -> datetime | None:
         """When the object was last written."""
-        return _http_date(self.headers.get("last-modified"))
+        return parse_http_date(self.headers.get("last-modified"))
 
     @property
     def etag(self) -> str | None:
         """Without its quotes."""
         value = self.headers.get("etag")
         return value.strip('"') if value else None
-
-
-def _http_date(text: str | None) -> datetime | None:
-    return parsedate_to_datetime(text).astimezone(UTC) if text else None
 
 
 def _handle() -> pycurl.Curl:

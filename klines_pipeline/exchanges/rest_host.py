@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ import httpx
 
 from klines_pipeline.domain.errors import BannedError, BlockedError, RateLimitedError, TransientError
 from klines_pipeline.exchanges.budget import WeightBudget
+from klines_pipeline.exchanges.http_date import parse_http_date
 from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL at INFO
@@ -63,13 +63,15 @@ class RestHost:
         except BlockedError as error:
             self.blocked = error
             raise
-        return JsonAnswer(body, str(response.url), attempts, response.status_code, _served_at(response))
+        served_at = parse_http_date(response.headers.get("date"))
+        return JsonAnswer(body, str(response.url), attempts, response.status_code, served_at)
 
     def _once(self, path: str, params: Mapping[str, str | int], weight: int) -> tuple[Any, httpx.Response]:
         self.budget.take(weight)
         seen: str | None = None
         try:
-            self.requests += 1
+            with self.budget.lock:
+                self.requests += 1
             response = self.client.get(self.url + path, params=dict(params))
             seen = response.headers.get(self.weight_header)
         except httpx.HTTPError as error:
@@ -84,7 +86,8 @@ class RestHost:
         try:
             body = response.json()
         except ValueError:
-            raise TransientError(f"{url} answered HTTP {status} with something that is not JSON.") from None
+            text = f"{url} answered HTTP {status} with something that is not JSON."
+            raise TransientError(text, http_status=status) from None
         self.check_body(status, body, url)
         return body
 
@@ -97,7 +100,7 @@ class RestHost:
             raise RateLimitedError(f"{host} asks for {wait:.0f} s of silence (HTTP 429).", retry_after=wait)
         if status == httpx.codes.IM_A_TEAPOT:
             seconds = _retry_after(response)
-            until = (_served_at(response) or datetime.now(UTC)) + timedelta(seconds=seconds)
+            until = (parse_http_date(response.headers.get("date")) or datetime.now(UTC)) + timedelta(seconds=seconds)
             text = f"{host} has banned this address until {until:%Y-%m-%d %H:%M:%S} UTC; nothing more is asked of it."
             raise BannedError(text, until=until, seconds=seconds)
         if status in _BLOCKED:
@@ -113,8 +116,3 @@ class RestHost:
 def _retry_after(response: httpx.Response) -> float:
     text = response.headers.get("retry-after", "")
     return float(text) if text.replace(".", "", 1).isdigit() else _DEFAULT_RETRY_AFTER
-
-
-def _served_at(response: httpx.Response) -> datetime | None:
-    text = response.headers.get("date")
-    return parsedate_to_datetime(text).astimezone(UTC) if text else None

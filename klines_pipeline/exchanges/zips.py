@@ -2,23 +2,23 @@
 
 import zlib
 from io import BytesIO
-from pathlib import Path
-from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from klines_pipeline.domain.errors import CorruptArchiveError
 
 _ENCRYPTED = 0x1
+_DAMAGE = (BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError, RuntimeError, OverflowError)
+"""What zipfile raises over bytes in memory. ValueError and OSError come from offsets that point before the beginning,
+UnicodeDecodeError (a ValueError) from a name that is not what its flag says."""
 
 
-def open_single_member(source: Path | bytes, member: str, largest: int) -> bytes:
+def open_single_member(content: bytes, member: str, largest: int) -> bytes:
     """The only member's content; CorruptArchiveError unless it is named `member` and at most `largest` bytes long."""
-    stream: Path | IO[bytes] = BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with ZipFile(stream) as archive:
+        with ZipFile(BytesIO(content)) as archive:
             _inspect(archive, member, largest)
             return archive.read(member)
-    except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise CorruptArchiveError(f"{member}: the zip cannot be opened ({error}).") from None
 
 

@@ -7,7 +7,6 @@ a REST answer without it.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 
@@ -91,12 +90,12 @@ def explain(gaps: Sequence[TimeRange], known: Evidence, expected: TimeRange) -> 
 
 
 def _why_unasked(known: Evidence) -> Reason:
-    """REST said nothing of the gap."""
+    """REST said nothing of the gap, or too soon after it closed."""
     if any(entry.state is SliceState.BLOCKED for entry in known.slices):
         return Reason.BLOCKED
-    if known.archive.state is ArchiveState.NOT_PUBLISHED and not known.slices:
-        return Reason.NOT_PUBLISHED
-    return Reason.UNAVAILABLE
+    if any(entry.error for entry in known.slices) or known.archive.state is not ArchiveState.NOT_PUBLISHED:
+        return Reason.UNAVAILABLE
+    return Reason.NOT_PUBLISHED
 
 
 def _why_answered(gap: TimeRange, known: Evidence, expected: TimeRange, *, whole: bool) -> Reason:
@@ -130,9 +129,3 @@ def join_reasons(reasons: Iterable[Reason]) -> str | None:
 def is_explained(reason: str | None) -> bool:
     """Whether the exchange itself has nothing there, by evidence (or nothing is missing at all)."""
     return reason is None or all(part in EXPLAINED for part in reason.split("+"))
-
-
-def without_check_time(certificates: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """Certificates by symbol, `checked_at` left out: what two checks must agree on to be the same statement."""
-    rows = certificates.drop("checked_at").iter_rows(named=True)
-    return {row["symbol"]: row for row in rows}

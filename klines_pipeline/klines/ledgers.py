@@ -189,8 +189,3 @@ def slice_entries(frame: pl.DataFrame) -> dict[str, SliceEntry]:
     """A day's slices ledger, by slice key."""
     entries = (SliceEntry(**row) for row in frame.iter_rows(named=True))
     return {entry.slice_key: replace(entry, state=SliceState(entry.state)) for entry in entries}
-
-
-def replace_symbols(old: pl.DataFrame, new: pl.DataFrame, symbols: Sequence[str]) -> pl.DataFrame:
-    """The old ledger with the rows of `symbols` taken from the new one; symbols no longer configured keep theirs."""
-    return pl.concat([old.filter(~pl.col("symbol").is_in(symbols)), new]).sort("symbol", maintain_order=True)

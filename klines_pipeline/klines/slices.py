@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ANSWERED
-from klines_pipeline.domain.utc_day import day_end, day_start, to_milliseconds
+from klines_pipeline.domain.utc_day import day_end, day_start, to_microseconds, to_milliseconds
 from klines_pipeline.klines.grid import TimeRange, subtract
 from klines_pipeline.klines.ledgers import SliceEntry
 
@@ -82,8 +82,8 @@ def _overlap(gap: TimeRange, window: TimeRange) -> TimeRange:
 
 def _outward(gap: TimeRange, interval: Interval) -> TimeRange:
     """Back onto the grid: an answer's settled end may fall inside a kline."""
-    past = to_milliseconds(gap.start) % (interval.microseconds // 1000)
-    return TimeRange(gap.start - timedelta(milliseconds=past), gap.end)
+    past = to_microseconds(gap.start) % interval.microseconds
+    return TimeRange(gap.start - timedelta(microseconds=past), gap.end)
 
 
 def _joined(asked: TimeRange, entry: SliceEntry | None) -> TimeRange:

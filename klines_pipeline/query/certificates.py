@@ -9,8 +9,9 @@ from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
-from klines_pipeline.query.tables import scan_days, stored_days
+from klines_pipeline.query.tables import scan_days
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.tables import stored_days
 
 _TABLE = "ledger/certificates"
 
@@ -48,7 +49,9 @@ def status(lake: Lake, datasets: Sequence[Dataset]) -> pl.DataFrame:
         where = (dataset.exchange, dataset.market, str(dataset.interval))
         days = stored_days(lake, _TABLE, *where)
         frame = scan_days(lake, _TABLE, *where, days=days, schema=CERTIFICATE_SCHEMA).collect()
-        reasons = frame.filter(pl.col("missing") > 0).group_by("reason").len().sort("len", descending=True)
+        reasons = (
+            frame.filter(pl.col("missing") > 0).group_by("reason").len().sort("len", "reason", descending=[True, False])
+        )
         expected, present = int(frame["expected"].sum()), int(frame["present"].sum())
         rows.append({
             "dataset": dataset.name,

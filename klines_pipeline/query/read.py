@@ -4,24 +4,27 @@ from klines_pipeline import load
 frame = load("BTCUSDT", "1m", "2024-01-01", "2024-02-01")
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import polars as pl
 
 from klines_pipeline.domain.errors import ConfigurationError, IncompleteError, UnknownNameError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.symbol import check_symbol
-from klines_pipeline.domain.utc_day import day_start, parse_day
+from klines_pipeline.domain.utc_day import day_end, day_start, days_between, parse_day
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
 from klines_pipeline.klines.schema import KLINE_SCHEMA
-from klines_pipeline.query.tables import scan_days, stored_days
+from klines_pipeline.query.tables import scan_days
 from klines_pipeline.settings import Settings, lake_options
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.tables import stored_days
 
 Moment = str | date | datetime
 _NAMED = 5
+_REPLACED_WHILE_READ = 3
 
 
 def scan(
@@ -86,18 +89,28 @@ def load(
     require_complete: bool = False,
     lake: str | None = None,
 ) -> pl.DataFrame:
-    """As `scan`, collected."""
-    return scan(
-        symbols,
-        interval,
-        start,
-        end,
-        market=market,
-        exchange=exchange,
-        columns=columns,
-        require_complete=require_complete,
-        lake=lake,
-    ).collect()
+    """As `scan`, collected. A day that is replaced while it is read is read again."""
+
+    def collect() -> pl.DataFrame:
+        frame = scan(
+            symbols,
+            interval,
+            start,
+            end,
+            market=market,
+            exchange=exchange,
+            columns=columns,
+            require_complete=require_complete,
+            lake=lake,
+        )
+        return frame.collect()
+
+    for _ in range(_REPLACED_WHILE_READ):
+        try:
+            return collect()
+        except pl.exceptions.ComputeError:  # Polars opens a file twice, and met two versions of it
+            continue
+    return collect()
 
 
 def _moment(value: Moment, name: str) -> datetime:
@@ -152,19 +165,27 @@ def _check_complete(
     first: datetime,
     last: datetime,
 ) -> None:
-    asked = [
-        first.date() + timedelta(days=n)
-        for n in range((last - timedelta(microseconds=1)).date().toordinal() - first.date().toordinal() + 1)
-    ]
-    absent = sorted(set(asked) - set(days))
     certificates = scan_days(lake, "ledger/certificates", *where, days=days, schema=CERTIFICATE_SCHEMA)
-    rows = certificates.filter(pl.col("symbol").is_in(wanted), pl.col("missing") > 0).collect()
-    problems = [f"{day}: not in the lake" for day in absent]
-    problems += [
-        f"{row['date']} {row['symbol']}: {row['missing']} missing ({row['reason']})"
-        for row in rows.iter_rows(named=True)
-        if not is_explained(row["reason"])
-    ]
+    rows = certificates.filter(pl.col("symbol").is_in(wanted)).collect().iter_rows(named=True)
+    known = {(row["date"], row["symbol"]): row for row in rows}
+    step = Interval.parse(where[2]).duration
+    problems = list[str]()
+    for day in days_between(first.date(), (last - timedelta(microseconds=1)).date()):
+        if day not in days:
+            problems.append(f"{day}: not in the lake")
+            continue
+        found = {symbol: _problem(known.get((day, symbol)), min(last, day_end(day)), step) for symbol in wanted}
+        problems += [f"{day} {symbol}: {text}" for symbol, text in found.items() if text]
     if problems:
         more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
         raise IncompleteError(f"Not complete: {'; '.join(problems[:_NAMED])}{more}. Materialize these days again.")
+
+
+def _problem(row: Mapping[str, Any] | None, end: datetime, step: timedelta) -> str | None:
+    """Why a certificate does not vouch for its day up to `end`."""
+    if row is None:
+        return "not in the lake"
+    if not is_explained(row["reason"]):
+        return f"{row['missing']} missing ({row['reason']})"
+    certified = day_start(row["date"]) + row["expected"] * step
+    return f"certified up to {certified:%H:%M} only" if certified + step <= end else None

@@ -1,4 +1,4 @@
-"""Which files of a table answer a question, and a lazy frame over them. Pruned by folder name; no other file opens."""
+"""A lazy frame over the files of a table's days, chosen by name before any of them is opened."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -6,26 +6,26 @@ from datetime import date
 import polars as pl
 
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import PART, day_of, table_folder
+from klines_pipeline.storage.layout import DAY_OF_FILE, day_file
 
-
-def stored_days(lake: Lake, table: str, exchange: str, market: str, interval: str) -> list[date]:
-    """Days the table has, in order."""
-    names = lake.folders(table_folder(table, exchange, market, interval))
-    return sorted(day for name in names if (day := day_of(name)))
+_FILE = "__file"
 
 
 def scan_days(
     lake: Lake, table: str, exchange: str, market: str, interval: str, *, days: Sequence[date], schema: pl.Schema
 ) -> pl.LazyFrame:
-    """The days' files, one after the other, with their `date`; no rows for no days."""
+    """The days' files, one after the other, with their `date`; no rows for no days.
+
+    The date is read from each file's own folder alone: the lake's root may itself look like a Hive path or a pattern.
+    """
     if not days:
         return schema.to_frame().with_columns(pl.lit(None, pl.Date).alias("date")).lazy()
-    folder = table_folder(table, exchange, market, interval)
-    files = [lake.uri(f"{folder}/date={day}/{PART}") for day in days]
+    files = [lake.uri(day_file(table, exchange, market, interval, day)) for day in days]
+    day = pl.col(_FILE).str.extract(DAY_OF_FILE).str.to_date("%Y-%m-%d").alias("date")
     return pl.scan_parquet(
         files,
-        hive_partitioning=True,
-        hive_schema={"exchange": pl.String, "market": pl.String, "interval": pl.String, "date": pl.Date},
+        glob=False,
+        hive_partitioning=False,
+        include_file_paths=_FILE,
         storage_options=lake.reader_options(),
-    ).select(*schema.names(), "date")
+    ).select(*schema.names(), day)

@@ -8,11 +8,13 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.exchanges.protocols import FetchedArchive, Market, PublishedArchive, Survey
 from klines_pipeline.klines.ledgers import (
@@ -24,7 +26,7 @@ from klines_pipeline.klines.ledgers import (
     note,
     to_frame,
 )
-from klines_pipeline.klines.schema import VISION
+from klines_pipeline.klines.schema import VISION, slot
 from klines_pipeline.klines.sieve import Sieved, sieve
 from klines_pipeline.stages import versions
 from klines_pipeline.stages.results import ArchivedDay
@@ -94,13 +96,16 @@ def _without_listing(known: ArchiveEntry, error: str, http_status: int | None) -
 
 
 def _is_current(known: ArchiveEntry, published: PublishedArchive) -> bool:
-    """Whether the version listed is the one already judged."""
+    """Whether the version listed is the one already judged; a checksum that came or changed since calls for more."""
     if known.state not in _SETTLED or (known.etag, known.size) != (published.etag, published.size):
         return False
     if known.state is ArchiveState.OK:
         return True
-    rewritten = published.checksum_modified
-    return rewritten is None or known.fetched_at is None or rewritten <= known.fetched_at
+    if published.checksum_modified is None:
+        return known.state is ArchiveState.CHECKSUM_ABSENT
+    if known.sha256_published is None or known.fetched_at is None:
+        return False
+    return published.checksum_modified <= known.fetched_at
 
 
 def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, work: Workshop) -> ArchivedDay:
@@ -111,7 +116,7 @@ def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, wo
     for symbol, problem in parsed.corrupt.items():
         fetched[symbol] = replace(fetched[symbol], state=ArchiveState.CORRUPT, error=problem)
     rows = sieve(parsed.frame, pending.day, VISION, nullable=market.nullable)
-    extents = _extents(rows.kept)
+    extents = _extents(rows.kept, dataset.interval)
     judged = {
         symbol: judge(pending.entries[symbol], got, pending.published[symbol], extents.get(symbol))
         for symbol, got in fetched.items()
@@ -142,18 +147,30 @@ def _is_of(entry: ArchiveEntry, got: FetchedArchive) -> bool:
     return entry.state in _SETTLED and entry.sha256_actual == got.sha256_actual and got.path is not None
 
 
-def _extents(rows: pl.DataFrame) -> dict[str, tuple[int, datetime, datetime]]:
-    """Rows, first and last open_time of each symbol."""
+class Extent(NamedTuple):
+    """What an archive holds of its day."""
+
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    off_grid: int
+
+
+def _extents(rows: pl.DataFrame, interval: Interval) -> dict[str, Extent]:
+    """Extent by symbol."""
     time = pl.col("open_time")
-    extents = rows.group_by("symbol").agg(pl.len().alias("rows"), time.min().alias("first"), time.max().alias("last"))
-    return {symbol: (count, first, last) for symbol, count, first, last in extents.iter_rows()}
+    off_grid = (slot(interval.microseconds) != time.to_physical()).sum().alias("off_grid")
+    extents = rows.group_by("symbol").agg(
+        pl.len().alias("rows"), time.min().alias("first"), time.max().alias("last"), off_grid
+    )
+    return {symbol: Extent(*extent) for symbol, *extent in extents.iter_rows()}
 
 
 def judge(
     known: ArchiveEntry,
     got: FetchedArchive,
     published: PublishedArchive,
-    extent: tuple[int, datetime, datetime] | None,
+    extent: Extent | None,
 ) -> ArchiveEntry:
     """The entry after a download. A verified version in use is not given up for one that is not."""
     if got.state in (ArchiveState.UNAVAILABLE, ArchiveState.NOT_PUBLISHED):
@@ -164,7 +181,8 @@ def judge(
     if known.state is ArchiveState.OK and got.state is not ArchiveState.OK:
         return replace(known, error=note(known.life, f"{NEWER_VERSION}{got.state}: {got.error}"))
     same = known.sha256_actual == got.sha256_actual
-    rows, first, last = extent or (0, None, None)
+    rows, first, last, off_grid = extent or Extent(0, None, None, 0)
+    problem = got.error or (f"{off_grid} rows lie off the grid of their interval." if off_grid else None)
     return ArchiveEntry(
         symbol=known.symbol,
         key=known.key,
@@ -182,7 +200,7 @@ def judge(
         fetched_at=got.fetched_at,
         attempts=got.attempts,
         http_status=got.http_status,
-        error=note(known.life, got.error),
+        error=note(known.life, problem),
     )
 
 

@@ -10,8 +10,8 @@ from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA
 from klines_pipeline.klines.quality import RULES, DayTables, examine
 from klines_pipeline.klines.schema import KLINE_SCHEMA
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import DayPaths, day_of, table_folder
-from klines_pipeline.storage.tables import read_table
+from klines_pipeline.storage.layout import DayPaths
+from klines_pipeline.storage.tables import read_table, stored_days
 
 _NAMED = 20
 
@@ -54,8 +54,7 @@ def _tables(lake: Lake, paths: DayPaths) -> DayTables:
 
 def latest_days(lake: Lake, dataset: Dataset, count: int) -> list[date]:
     """The last days the table has."""
-    folder = table_folder("klines", dataset.exchange, dataset.market, str(dataset.interval))
-    days = sorted(day for name in lake.folders(folder) if (day := day_of(name)))
+    days = stored_days(lake, "klines", dataset.exchange, dataset.market, str(dataset.interval))
     if not days:
         raise ConfigurationError(f"{dataset} has no day in the lake yet. Materialize one first.")
     return days[-count:]

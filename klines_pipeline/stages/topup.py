@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import polars as pl
@@ -90,10 +90,11 @@ def _vouched(rows: pl.DataFrame, known: Mapping[str, SliceEntry]) -> pl.DataFram
 
 
 def _incomplete(dataset: Dataset, archived: ArchivedDay) -> list[str]:
-    """Symbols whose archive does not hold the whole day by itself."""
+    """Symbols whose archive does not hold the whole day by itself. A remark (rows off the grid) is looked into."""
     full = dataset.interval.bars_per_day
-    entries = ((symbol, archived.entries[symbol]) for symbol in dataset.symbols)
-    return [name for name, entry in entries if entry.state is not ArchiveState.OK or (entry.rows or 0) < full]
+    entries = {symbol: archived.entries[symbol] for symbol in dataset.symbols}
+    whole = {name for name, entry in entries.items() if entry.state is ArchiveState.OK and entry.rows == full}
+    return [name for name, entry in entries.items() if name not in whole or entry.problem]
 
 
 def _server_time(market: Market, archived: ArchivedDay) -> tuple[datetime, TransientError | BlockedError | None]:
@@ -181,6 +182,8 @@ def _entries(outcomes: Sequence[Outcome], known: Mapping[str, SliceEntry], rows:
 
 
 def _entry(done: Outcome, before: SliceEntry | None, times: pl.Series) -> SliceEntry:
+    if done.state in _FAILED and before is not None and before.state in ANSWERED:
+        return replace(before, attempts=done.attempts, http_status=done.http_status, error=done.error)
     start, end = done.request.start, done.request.end
     if done.answer is not None and before is not None and before.state in ANSWERED:
         start, end = min(start, before.start), max(end, before.end)

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.utc_day import parse_day
 
 PART = "part.parquet"
 INCOMING = "vision/.incoming"
@@ -38,7 +39,13 @@ def quarantined(key: str, sha256: str) -> str:
 
 def _safe(key: str) -> str:
     """Keys come from parsed names, never from a listing; still, none may climb out of the lake."""
-    if key != str(PurePosixPath(key)) or key.startswith("/") or ".." in PurePosixPath(key).parts or "\0" in key:
+    if (
+        key in ("", ".")
+        or key != str(PurePosixPath(key))
+        or key.startswith("/")
+        or ".." in PurePosixPath(key).parts
+        or "\0" in key
+    ):
         raise ConfigurationError(f"{key!r} would lie outside of the lake.")
     return key
 
@@ -58,7 +65,7 @@ class DayPaths:
         return cls(dataset.exchange, dataset.market, str(dataset.interval), day)
 
     def _part(self, table: str) -> str:
-        return f"{table_folder(table, self.exchange, self.market, self.interval)}/date={self.day}/{PART}"
+        return day_file(table, self.exchange, self.market, self.interval, self.day)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -125,12 +132,21 @@ def table_folder(table: str, exchange: str, market: str, interval: str) -> str:
     return f"{table}/exchange={exchange}/market={market}/interval={interval}"
 
 
-def day_of(folder: str) -> date | None:
+def day_file(table: str, exchange: str, market: str, interval: str, day: date) -> str:
+    """The file of one day of any table."""
+    return f"{table_folder(table, exchange, market, interval)}/date={day}/{PART}"
+
+
+DAY_OF_FILE = r"date=([0-9-]{10})/[^/]+$"
+"""A pattern whose group is the day of a `day_file`, wherever the lake lies."""
+
+
+def day_of(path: str) -> date | None:
     """The day of a `date=YYYY-MM-DD` folder; None for any other name."""
-    name, _, value = folder.rstrip("/").rpartition("/")[2].partition("=")
+    name, _, value = path.rstrip("/").rpartition("/")[2].partition("=")
     if name != "date":
         return None
     try:
-        return date.fromisoformat(value)
-    except ValueError:
+        return parse_day(value)
+    except ConfigurationError:
         return None

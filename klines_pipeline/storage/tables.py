@@ -3,7 +3,8 @@
 Bytes are deterministic: the same frame and metadata give the same file.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from datetime import date
 from io import BytesIO
 
 import polars as pl
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import day_of, table_folder
 
 _ROWS_PER_GROUP = 28_800
 """At most, unless one symbol has more: larger groups cost a reader of one symbol up to 4 x."""
@@ -74,6 +76,7 @@ def read_metadata(lake: Lake, path: str) -> dict[str, str]:
     return {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items()}
 
 
-def stored_days(lake: Lake, folder: str) -> Iterator[str]:
-    """Names of the `date=` folders of a table."""
-    return (name for name in lake.folders(folder) if name.startswith("date="))
+def stored_days(lake: Lake, table: str, exchange: str, market: str, interval: str) -> list[date]:
+    """Days the table has, in order."""
+    names = lake.folders(table_folder(table, exchange, market, interval))
+    return sorted(day for name in names if (day := day_of(name)))

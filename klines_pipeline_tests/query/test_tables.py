@@ -3,8 +3,9 @@
 from datetime import date
 
 from klines_pipeline.klines.schema import KLINE_SCHEMA
-from klines_pipeline.query.tables import scan_days, stored_days
+from klines_pipeline.query.tables import scan_days
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.tables import stored_days
 
 WHERE = ("binance", "spot", "1m")
 

@@ -5,6 +5,7 @@ Paging is by `start-after` alone: stateless, bounded by `max-keys`, and free of 
 
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -49,15 +50,20 @@ def parse_page(body: bytes) -> Page:
     """Read one page; TransientError where the body is not a listing (an outage answers with HTML or an Error)."""
     try:
         root = ElementTree.fromstring(body)  # noqa: S314 - expat refuses entity bombs since 2.4.1
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # ValueError, LookupError: an unknown encoding
         raise TransientError(f"the bucket's listing is not XML ({error}).") from None
     if root.tag != f"{_S3}ListBucketResult":
         raise TransientError(f"the bucket answered {root.findtext('Code') or root.tag} instead of a listing.")
-    return Page([_object(entry) for entry in root.iterfind(f"{_S3}Contents")], _text(root, "IsTruncated") == "true")
+    try:
+        objects = [_object(entry) for entry in root.iterfind(f"{_S3}Contents")]
+    except ValueError as error:
+        raise TransientError(f"the bucket's listing has an entry that cannot be read ({error}).") from None
+    return Page(objects, _text(root, "IsTruncated") == "true")
 
 
 def _object(entry: ElementTree.Element) -> ListedObject:
-    modified = datetime.fromisoformat(_text(entry, "LastModified")).astimezone(UTC)
+    modified = datetime.fromisoformat(_text(entry, "LastModified"))
+    modified = modified.replace(tzinfo=UTC) if modified.tzinfo is None else modified.astimezone(UTC)
     return ListedObject(_text(entry, "Key"), int(_text(entry, "Size")), _text(entry, "ETag").strip('"'), modified)
 
 
@@ -67,10 +73,12 @@ def _text(element: ElementTree.Element, name: str) -> str:
 
 def archive_days(objects: Collection[ListedObject], stem: str) -> Iterator[tuple[date, str, ListedObject]]:
     """The objects that are archives or checksums named `{stem}{day}.zip[.CHECKSUM]`; junk keys are passed over."""
-    pattern = re.compile(re.escape(stem) + r"(\d{4}-\d{2}-\d{2})\.zip(\.CHECKSUM)?")
+    pattern = re.compile(re.escape(stem) + r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.zip(\.CHECKSUM)?")
     for listed in objects:
-        if match := pattern.fullmatch(listed.key):
-            yield date.fromisoformat(match[1]), match[2] or "", listed
+        match = pattern.fullmatch(listed.key)
+        with suppress(ValueError):  # junk such as 2024-02-30
+            if match:
+                yield date.fromisoformat(match[1]), match[2] or "", listed
 
 
 class History(NamedTuple):

@@ -88,7 +88,7 @@ class VisionArchive:
         self, path: Path, key: str, interval: Interval, digest: str, checksum: bytes | None
     ) -> tuple[ArchiveState, str | None, bytes | None]:
         try:
-            text = open_single_member(path, *_member(key, interval))
+            text = open_single_member(path.read_bytes(), *_member(key, interval))
         except CorruptArchiveError as error:
             return ArchiveState.CORRUPT, str(error), None
         if checksum is None:

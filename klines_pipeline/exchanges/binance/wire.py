@@ -3,6 +3,7 @@
 Header or none is decided per file; ms or µs per value: spot archives went to µs on 2025-01-01, REST stays in ms.
 """
 
+import codecs
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ _FIELDS = {
     "ignore": pl.Float64,
 }
 _MICROSECONDS_FROM = 10**14  # 16 digits are µs (1e14 µs is 1973); 13 digits are ms (1e14 ms is the year 5138)
+_LAST_MICROSECOND = 253_402_300_799_999_999  # of the year 9999; what lies beyond is no time and is rejected
 _BATCH_BYTES = 32 * 2**20
 _BATCH_FILES = 64  # one parser call for 10 to 200 files takes half the CPU of one call each
 
@@ -58,8 +60,9 @@ def _batches(texts: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:
 
 
 def _body(text: bytes) -> bytes:
-    """Data lines only, each ended."""
-    if text and not text[:1].isdigit():
+    """Data lines only, each ended. A header begins with a letter; anything else is left for the parser to refuse."""
+    text = text.removeprefix(codecs.BOM_UTF8)
+    if text[:1].isalpha():
         text = text.partition(b"\n")[2]
     return text if not text or text.endswith(b"\n") else text + b"\n"
 
@@ -86,5 +89,10 @@ def parse_rows(symbol: str, rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
 
 def _to_wire_schema(frame: pl.DataFrame) -> pl.DataFrame:
     time = pl.col("open_time")
-    microseconds = pl.when(time >= _MICROSECONDS_FROM).then(time).otherwise(time * 1000)
+    microseconds = (
+        pl.when(time.is_between(0, _MICROSECONDS_FROM, closed="left"))
+        .then(time * 1000)
+        .when(time.is_between(_MICROSECONDS_FROM, _LAST_MICROSECOND))
+        .then(time)
+    )
     return frame.with_columns(microseconds.cast(UTC_TIME).alias("open_time")).select(WIRE_SCHEMA.names())
