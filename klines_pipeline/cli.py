@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rich.table import Table
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, KlinesError, UnknownNameError
 from klines_pipeline.domain.utc_day import parse_day
+from klines_pipeline.exchanges.registry import check_words
 from klines_pipeline.query.certificates import certificates, is_settled, status
 from klines_pipeline.settings import Settings
 from klines_pipeline.storage.lake import Lake
@@ -57,7 +58,7 @@ def show_status(*, as_json: bool) -> None:
 @click.option("--dataset", "name", help="For example binance/spot/klines_1m; may be left out where there is only one.")
 @click.option("--day", type=Day(), help="One day.")
 @click.option("--start", type=Day(), help="First day.")
-@click.option("--end", type=Day(), help="Last day, included.")
+@click.option("--end", type=Day(), help="Day after the last one.")
 @_JSON
 def show_certificate(
     symbols: Sequence[str], name: str | None, day: date | None, start: date | None, end: date | None, *, as_json: bool
@@ -69,7 +70,11 @@ def show_certificate(
     settings = Settings.from_env()
     dataset = _choose(_configured(settings), name)
     rows = certificates(
-        Lake(settings.lake, settings.lake_options), dataset, first=day or start, last=day or end, symbols=[*symbols]
+        Lake(settings.lake, settings.lake_options),
+        dataset,
+        first=day or start,
+        last=day or (end - timedelta(days=1) if end else None),
+        symbols=[*symbols],
     )
     if symbols and rows.is_empty():
         raise UnknownNameError("symbol", symbols[0], dataset.symbols, where=dataset.name)
@@ -99,6 +104,8 @@ def run_exchange(
 def _configured(settings: Settings) -> tuple[Dataset, ...]:
     if not settings.datasets:
         raise ConfigurationError("No dataset is configured. Write a klines.yaml here, or set KLINES_CONFIG.")
+    for dataset in settings.datasets:
+        check_words(dataset.exchange, dataset.market, str(dataset.interval), where=f"klines.yaml: {dataset}")
     return settings.datasets
 
 
@@ -155,6 +162,6 @@ def main() -> None:
     """Entry point: errors of ours are one sentence, not a traceback."""
     try:
         klines()
-    except KlinesError as error:
+    except (KlinesError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)

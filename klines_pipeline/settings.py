@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -115,15 +116,37 @@ class Settings:
         path = Path(env.get("KLINES_CONFIG") or CONFIG_NAME)
         if env.get("KLINES_CONFIG") and not path.is_file():
             raise ConfigurationError(f"KLINES_CONFIG: there is no file {str(path)!r}.")
-        config = read_config(path.read_text("utf-8"), str(path)) if path.is_file() else ConfigFile()
+        config = read_config(_text_of(path), str(path)) if path.is_file() else ConfigFile()
         lake = env.get("KLINES_LAKE") or _beside(path, config.lake)
         return cls(
             lake=lake,
             datasets=_datasets(config, str(path)),
-            endpoints={name: url for name in ENDPOINTS if (url := env.get(f"KLINES_{name.upper()}"))},
+            endpoints={name: url for name in ENDPOINTS if (url := _url(env, f"KLINES_{name.upper()}"))},
             log_level=_log_level(env.get("KLINES_LOG_LEVEL", "INFO")),
             lake_options=lake_options(lake, env),
         )
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read ({error}).") from None
+
+
+def _url(env: Mapping[str, str], variable: str) -> str | None:
+    """An endpoint, if the variable is set; refused unless it is http(s)://host in ASCII."""
+    text = env.get(variable)
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        usable = text.isascii() and parts.scheme in ("http", "https") and bool(parts.hostname) and ".." not in text
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(f"{variable}: {text!r} is not a URL. Write it in ASCII, with scheme and host.")
+    return text
 
 
 def _log_level(name: str) -> str:
@@ -166,6 +189,8 @@ def read_config(text: str, name: str) -> ConfigFile:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise ConfigurationError(f"{name}, line {line}: not YAML ({error.problem}).") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{name}: not YAML ({error}).") from None
     try:
         return ConfigFile.model_validate(document)
     except ValidationError as error:

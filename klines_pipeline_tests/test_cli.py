@@ -80,7 +80,7 @@ def test_status_is_one_json_object_a_dataset(klines: Command) -> None:
     ("words", "code", "rows"),
     [
         (["--day", "2025-03-01"], 0, 2),
-        (["--end", "2025-03-02"], 0, 4),
+        (["--end", "2025-03-03"], 0, 4),
         ([], 1, 6),
         (["BTCUSDT", "--start", "2025-03-04"], 1, 1),
         (["币安人生USDT", "--day", "2025-03-02"], 0, 1),

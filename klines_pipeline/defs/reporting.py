@@ -10,6 +10,7 @@ from typing import NamedTuple
 import dagster as dg
 
 from klines_pipeline.defs.metadata import Metadata
+from klines_pipeline.domain.errors import KlinesError
 
 _NAMED_DAYS = 20
 
@@ -26,7 +27,15 @@ def report(
     context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey], days: Iterable[DayReport]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Consume the days, then record them for the assets named."""
-    reports = list(days)
+    reports = list[DayReport]()
+    try:
+        reports.extend(days)
+    except KlinesError as error:
+        _record_good_days(context, keys, reports)
+        raise dg.Failure(str(error), allow_retries=False) from error
+    except Exception:  # whatever it was, days that are done stay done
+        _record_good_days(context, keys, reports)
+        raise
     if any(day.failures for day in reports):
         _record_good_days(context, keys, reports)
         raise _failure(keys[-1], [day for day in reports if day.failures])

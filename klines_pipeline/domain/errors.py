@@ -9,6 +9,7 @@ KlinesError
  ├── NotPublishedError         404 from the bucket: a normal answer
  ├── BlockedError              451 or a firewall's 403 from REST: this address is not served
  ├── RejectedRequestError      the exchange refused the request itself (a -11xx code)
+ ├── DamagedFileError          a file of the lake that is not what was written
  ├── CorruptArchiveError       bytes that are not the archive they claim to be
  └── IncompleteError           a reader asked for complete data and the lake has none
 
@@ -95,6 +96,10 @@ class RejectedRequestError(KlinesError):
 
 class CorruptArchiveError(KlinesError):
     """A truncated, damaged or foreign file in an archive's place."""
+
+
+class DamagedFileError(KlinesError):
+    """A file of the lake cannot be read, or is not what the ledger says it is."""
 
 
 class IncompleteError(KlinesError):

@@ -38,6 +38,9 @@ NEVER_ASKED = frozenset({Life.NOT_LISTED, Life.DELISTED})
 """Lives for which the listing alone is evidence enough: REST gets no request."""
 
 
+BLOCKED_STATUS = frozenset({403, 451})
+"""A firewall's answer, and a region that is not served."""
+
 ANSWERED = frozenset({SliceState.OK, SliceState.NO_DATA})
 """REST was reached and said what it has: only these are evidence."""
 
@@ -53,12 +56,13 @@ class Reason(StrEnum):
     CHECKSUM_ABSENT = "checksum_absent"
     CHECKSUM_MISMATCH = "checksum_mismatch"
     CORRUPT = "corrupt"
+    REJECTED = "rejected"
     BLOCKED = "blocked"
     UNAVAILABLE = "unavailable"
 
 
-EXPLAINED = frozenset({Reason.EXCHANGE_HALT, Reason.NOT_LISTED, Reason.DELISTED, Reason.NO_DATA})
-"""Reasons that say the exchange itself has no such kline, each with evidence."""
+EXPLAINED = frozenset({Reason.EXCHANGE_HALT, Reason.NOT_LISTED, Reason.DELISTED})
+"""Reasons that say the exchange itself never had such a kline, each with evidence."""
 
 
 class ChecksumPolicy(StrEnum):

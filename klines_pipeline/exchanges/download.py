@@ -40,12 +40,6 @@ class Received(NamedTuple):
         """When the object was last written."""
         return parse_http_date(self.headers.get("last-modified"))
 
-    @property
-    def etag(self) -> str | None:
-        """Without its quotes."""
-        value = self.headers.get("etag")
-        return value.strip('"') if value else None
-
 
 def _handle() -> pycurl.Curl:
     handle: pycurl.Curl | None = getattr(_local, "handle", None)

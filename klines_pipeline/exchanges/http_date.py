@@ -8,6 +8,6 @@ def parse_http_date(text: str | None) -> datetime | None:
     """An HTTP date as UTC; None where there is none or it is not one. `-0000` means UTC, never the machine's zone."""
     try:
         moment = parsedate_to_datetime(text or "")
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -33,7 +33,6 @@ class Survey:
     lives: Mapping[tuple[str, date], Life]
     failed: Mapping[str, TransientError]
     never_archived: frozenset[str]
-    requests: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,7 @@ class FetchedArchive:
     text: bytes | None = field(default=None, repr=False)
     checksum: bytes | None = None
     size: int | None = None
+    last_modified: datetime | None = None
     sha256_published: str | None = None
     sha256_actual: str | None = None
     fetched_at: datetime | None = None

@@ -14,15 +14,18 @@ from urllib.parse import urlsplit
 import httpx
 
 from klines_pipeline.domain.errors import BannedError, BlockedError, RateLimitedError, TransientError
+from klines_pipeline.domain.states import BLOCKED_STATUS
 from klines_pipeline.exchanges.budget import WeightBudget
 from klines_pipeline.exchanges.http_date import parse_http_date
 from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
 
+LOG = logging.getLogger(__name__)
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL at INFO
 
 _SERVER_ERROR = 500
-_BLOCKED = (403, 451)  # a firewall, or a region that is not served
 _DEFAULT_RETRY_AFTER = 60.0
+_LONGEST_BAN = 3 * 86_400.0
+_LONGEST_SILENCE = 300.0
 
 
 class JsonAnswer(NamedTuple):
@@ -57,10 +60,12 @@ class RestHost:
     def get(self, path: str, params: Mapping[str, str | int], weight: int) -> JsonAnswer:
         """GET and parse JSON. BlockedError and BannedError end all further asking of this host."""
         if self.blocked is not None:
-            raise self.blocked
+            raise self.blocked.with_traceback(None)
         try:
             (body, response), attempts = ask(lambda: self._once(path, params, weight), self.policy, self.breaker)
         except BlockedError as error:
+            if self.blocked is None:
+                LOG.warning("%s", error)
             self.blocked = error
             raise
         served_at = parse_http_date(response.headers.get("date"))
@@ -77,7 +82,7 @@ class RestHost:
         except httpx.HTTPError as error:
             raise TransientError(f"{self.url}{path}: {error or type(error).__name__}.") from None
         finally:
-            self.budget.settle(weight, int(seen) if seen and seen.isdigit() else None)
+            self.budget.settle(weight, int(seen) if seen and seen.isascii() and seen.isdigit() else None)
         return self._read(response), response
 
     def _read(self, response: httpx.Response) -> Any:
@@ -85,7 +90,7 @@ class RestHost:
         self._refuse(response)
         try:
             body = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             text = f"{url} answered HTTP {status} with something that is not JSON."
             raise TransientError(text, http_status=status) from None
         self.check_body(status, body, url)
@@ -96,6 +101,9 @@ class RestHost:
         status, host = response.status_code, urlsplit(self.url).netloc
         if status == httpx.codes.TOO_MANY_REQUESTS:
             wait = _retry_after(response)
+            if wait > _LONGEST_SILENCE:
+                text = f"{host} asks for {wait:.0f} s of silence (HTTP 429); run again after it."
+                raise TransientError(text, http_status=status)
             self.budget.close(wait)
             raise RateLimitedError(f"{host} asks for {wait:.0f} s of silence (HTTP 429).", retry_after=wait)
         if status == httpx.codes.IM_A_TEAPOT:
@@ -103,7 +111,7 @@ class RestHost:
             until = (parse_http_date(response.headers.get("date")) or datetime.now(UTC)) + timedelta(seconds=seconds)
             text = f"{host} has banned this address until {until:%Y-%m-%d %H:%M:%S} UTC; nothing more is asked of it."
             raise BannedError(text, until=until, seconds=seconds)
-        if status in _BLOCKED:
+        if status in BLOCKED_STATUS:
             raise BlockedError(
                 f"{host} does not serve this address (HTTP {status}); archives still arrive. Run from another region, "
                 "or point the REST URL at a host that serves you.",
@@ -114,5 +122,7 @@ class RestHost:
 
 
 def _retry_after(response: httpx.Response) -> float:
+    """Seconds to wait; what is no plain number counts as a minute, and nothing as more than three days (a full ban)."""
     text = response.headers.get("retry-after", "")
-    return float(text) if text.replace(".", "", 1).isdigit() else _DEFAULT_RETRY_AFTER
+    is_number = text.isascii() and text.replace(".", "", 1).isdigit()
+    return min(float(text), _LONGEST_BAN) if is_number else _DEFAULT_RETRY_AFTER

@@ -52,7 +52,7 @@ class Breaker:
         with self.lock:
             waiting = self.clock() < self.closed_until
             if self.ban is not None and waiting:
-                raise self.ban
+                raise self.ban.with_traceback(None)
             if self.failures >= self.limit and waiting:
                 raise TransientError(
                     f"{self.host} failed {self.failures} requests in a row and is taken to be down; run again later."

@@ -1,7 +1,7 @@
 """The certificate: for one symbol and day, what is there, from where, and why anything is missing.
 
-A reason is only given with evidence. `exchange_halt` needs two witnesses: a verified archive that lacks the kline and
-a REST answer without it.
+A reason is only given with evidence. `exchange_halt` needs two witnesses: an archive that lacks the kline (one in
+quarantine is witness enough for what it does not hold) and a REST answer, HTTP 200, without it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,13 +11,15 @@ from datetime import datetime
 import polars as pl
 
 from klines_pipeline.domain.interval import Interval
-from klines_pipeline.domain.states import EXPLAINED, NEVER_ASKED, ArchiveState, Life, Reason, SliceState
+from klines_pipeline.domain.states import BLOCKED_STATUS, EXPLAINED, NEVER_ASKED, ArchiveState, Life, Reason, SliceState
 from klines_pipeline.domain.utc_day import to_microseconds
 from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.grid import TimeRange, missing_ranges, present_slots, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry, SliceEntry
 from klines_pipeline.klines.schema import REST, VISION, slot
 from klines_pipeline.klines.slices import answered_ranges
+
+_HTTP_OK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Evidence:
     slices: Sequence[SliceEntry]
     quarantined: pl.Series | None = None
     """Grid slots (µs) that a quarantined archive has: not used for the table, but a witness of what it lacks."""
+    rejected: pl.Series | None = None
+    """Grid slots (µs) for which a source had a row that could not be a kline."""
 
 
 def certify(
@@ -76,7 +80,8 @@ def explain(gaps: Sequence[TimeRange], known: Evidence, expected: TimeRange) -> 
     """Every reason that the gaps have."""
     if not gaps:
         return set()
-    if known.archive.life in NEVER_ASKED:
+    whole = list(gaps) == [expected]
+    if whole and known.archive.life in NEVER_ASKED:
         return {Reason(known.archive.life)}
     answered = answered_ranges(known.slices)
     reasons = set()
@@ -85,14 +90,16 @@ def explain(gaps: Sequence[TimeRange], known: Evidence, expected: TimeRange) -> 
         if unasked:
             reasons.add(_why_unasked(known))
         if unasked != [gap]:
-            reasons.add(_why_answered(gap, known, expected, whole=gaps == [expected]))
+            reasons.add(_why_answered(gap, known, expected, whole=whole))
     return reasons
 
 
 def _why_unasked(known: Evidence) -> Reason:
     """REST said nothing of the gap, or too soon after it closed."""
-    if any(entry.state is SliceState.BLOCKED for entry in known.slices):
+    if any(entry.state is SliceState.BLOCKED or entry.http_status in BLOCKED_STATUS for entry in known.slices):
         return Reason.BLOCKED
+    if known.archive.life in NEVER_ASKED:
+        return Reason(known.archive.life)
     if any(entry.error for entry in known.slices) or known.archive.state is not ArchiveState.NOT_PUBLISHED:
         return Reason.UNAVAILABLE
     return Reason.NOT_PUBLISHED
@@ -100,24 +107,30 @@ def _why_unasked(known: Evidence) -> Reason:
 
 def _why_answered(gap: TimeRange, known: Evidence, expected: TimeRange, *, whole: bool) -> Reason:
     """REST answered without the gap's klines: what does the archive add?"""
-    if known.archive.life is Life.FIRST_DAY and gap.start == expected.start and not whole:
+    life = known.archive.life
+    if _has(known.rejected, gap):
+        return Reason.REJECTED
+    if life is Life.FIRST_DAY and gap.start == expected.start and not whole:
         return Reason.NOT_LISTED
-    if known.archive.life is Life.LAST_DAY and gap.end == expected.end and not whole:
+    if life is Life.LAST_DAY and gap.end == expected.end and not whole:
         return Reason.DELISTED
+    if any(entry.http_status not in (None, _HTTP_OK) for entry in known.slices):
+        return Reason.NO_DATA  # an unknown symbol says nothing of klines
     if known.archive.state is ArchiveState.OK:
         return Reason.EXCHANGE_HALT
     if known.archive.state is not ArchiveState.NOT_PUBLISHED:
-        return Reason.EXCHANGE_HALT if _lacks(known.quarantined, gap) else Reason(known.archive.state)
-    if known.archive.life is Life.PERHAPS_DELISTED:
-        return Reason.DELISTED
-    return Reason.NO_DATA if whole else Reason.NOT_PUBLISHED
+        lacks = known.quarantined is not None and not _has(known.quarantined, gap)
+        return Reason.EXCHANGE_HALT if lacks else Reason(known.archive.state)
+    if whole:
+        return Reason.DELISTED if life is Life.PERHAPS_DELISTED else Reason.NO_DATA
+    return Reason.NOT_PUBLISHED
 
 
-def _lacks(slots: pl.Series | None, gap: TimeRange) -> bool:
-    """Whether a quarantined archive, too, has nothing inside the gap."""
+def _has(slots: pl.Series | None, gap: TimeRange) -> bool:
+    """Whether any of the slots lies in the gap."""
     if slots is None:
         return False
-    return not ((slots >= to_microseconds(gap.start)) & (slots < to_microseconds(gap.end))).any()
+    return bool(((slots >= to_microseconds(gap.start)) & (slots < to_microseconds(gap.end))).any())
 
 
 def join_reasons(reasons: Iterable[Reason]) -> str | None:

@@ -85,6 +85,7 @@ REJECTED_SCHEMA = pl.Schema({"source": pl.String(), "reason": pl.String(), **WIR
 
 NEWER_VERSION = "a newer version was published but is "
 """How `error` begins where the version in use is verified and the one published since is not."""
+WITHDRAWN = "no longer listed by the bucket; the version held stays in use."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import polars as pl
 
 from klines_pipeline.domain.utc_day import day_end, day_start
 from klines_pipeline.klines.ledgers import REJECTED_SCHEMA
+from klines_pipeline.klines.schema import WIRE_SCHEMA
 
 _PRICES = ("open", "high", "low", "close")
 _AMOUNTS = (*_PRICES, "volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
@@ -24,7 +25,10 @@ class Sieved(NamedTuple):
 
 
 def sieve(frame: pl.DataFrame, day: date, source: str, *, nullable: tuple[str, ...] = ()) -> Sieved:
-    """Split wire rows into klines of the day and rejects; of rows with one key, the last one counts."""
+    """Split wire rows into klines of the day and rejects.
+
+    Of rows with one key the last one counts; those that said something else are rejected as `duplicate`.
+    """
     reason = _reason(day, nullable)
     sound, ordered = frame.select(reason.is_null().all(), _is_strictly_ascending().alias("ordered")).row(0)
     if sound and ordered:  # nearly every archive there is
@@ -33,7 +37,11 @@ def sieve(frame: pl.DataFrame, day: date, source: str, *, nullable: tuple[str, .
     rejected = judged.filter(pl.col("reason").is_not_null()).with_columns(pl.lit(source).alias("source"))
     clean = judged.filter(pl.col("reason").is_null()).drop("reason")
     kept = clean.unique(["symbol", "open_time"], keep="last", maintain_order=True).sort("symbol", "open_time")
-    return Sieved(kept, rejected.select(REJECTED_SCHEMA.names()), clean.height - kept.height)
+    overruled = clean.join(kept, on=WIRE_SCHEMA.names(), how="anti", nulls_equal=True).with_columns(
+        pl.lit("duplicate").alias("reason"), pl.lit(source).alias("source")
+    )
+    out = pl.concat([part.select(REJECTED_SCHEMA.names()) for part in (rejected, overruled)])
+    return Sieved(kept, out, clean.height - kept.height)
 
 
 def _is_strictly_ascending() -> pl.Expr:

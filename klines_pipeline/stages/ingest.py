@@ -30,6 +30,7 @@ _DAYS_A_SURVEY = 180  # one listing page holds 490 days of a symbol; the survey 
 _LOOK_AHEAD = 2
 _DOWNLOAD_THREADS = 16
 _REST_THREADS = 8
+_KEEP_THREADS = 4
 _LOG_SECONDS = 10.0
 
 
@@ -62,11 +63,12 @@ class Ingest:
             folder = stack.enter_context(self.lake.incoming())
             stack.callback(self.market.api.close)
             pool = stack.enter_context(ThreadPoolExecutor(_DOWNLOAD_THREADS, "download"))
+            keepers = stack.enter_context(ThreadPoolExecutor(_KEEP_THREADS, "keep"))
             rest = stack.enter_context(ThreadPoolExecutor(_REST_THREADS, "rest"))
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
             done = 0
             for start in range(0, len(days), _DAYS_A_SURVEY):
-                for result in self._stream(days[start : start + _DAYS_A_SURVEY], Workshop(pool, folder), rest):
+                for result in self._stream(days[start : start + _DAYS_A_SURVEY], Workshop(pool, keepers, folder), rest):
                     done += 1
                     self._tell(f"{self.dataset}: {result.day} done, {done} of {len(days)} days")
                     yield result

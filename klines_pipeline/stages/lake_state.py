@@ -8,12 +8,14 @@ from datetime import date, datetime
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import IncompleteError
 from klines_pipeline.domain.utc_day import EPOCH
-from klines_pipeline.klines.ledgers import ArchiveEntry
+from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry
 from klines_pipeline.klines.schema import WIRE_SCHEMA
 from klines_pipeline.stages.archive import load_entries
 from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
 from klines_pipeline.stages.topup import load_rows, load_slices
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
+from klines_pipeline.storage.tables import read_table
 
 
 def archived_day(lake: Lake, dataset: Dataset, day: date) -> ArchivedDay:
@@ -36,6 +38,8 @@ def topped_up_day(lake: Lake, dataset: Dataset, archived: ArchivedDay) -> Topped
     """What REST has given for the day so far."""
     slices = load_slices(lake, dataset, archived.day)
     heard = max((entry.completed_at for entry in slices.values() if entry.completed_at), default=EPOCH)
+    certified = read_table(lake, DayPaths.of(dataset, archived.day).certificates, CERTIFICATE_SCHEMA)["checked_at"]
+    heard = max([heard, *certified])
     if max(heard, archived.now) == EPOCH:
         raise IncompleteError(
             f"{archived.day}: nothing has been heard from the exchange yet. Materialize rest_klines_{dataset.interval} "

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import blake2b
+from typing import NamedTuple
 
 import polars as pl
 
@@ -16,7 +17,7 @@ from klines_pipeline.domain.utc_day import to_microseconds
 from klines_pipeline.klines.certificate import Evidence, certify
 from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.grid import TimeRange, expected_range, present_slots
-from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry, SliceEntry
+from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, REJECTED_SCHEMA, ArchiveEntry, SliceEntry
 from klines_pipeline.klines.merge import CONFLICT_SCHEMA, disagreeing_symbols, merge_klines
 from klines_pipeline.klines.schema import KLINE_SCHEMA, slot
 from klines_pipeline.stages.results import ArchivedDay, MergedDay, ToppedUpDay
@@ -42,19 +43,39 @@ def merge(
     inputs = _digest(dataset, archived.entries, topped_up, expected)
     if (known := _unchanged(lake, paths, inputs)) is not None:
         return known
-    rest = topped_up.rows
+    configured = list(dataset.symbols)
+    rest = topped_up.rows.filter(pl.col("symbol").is_in(configured))
     vouched = _vouched(archives.unverified(), rest, dataset)
     merged = merge_klines(pl.concat([archives.verified(), vouched]).sort("symbol", "open_time"), rest, dataset.interval)
     certificates = certify(
         merged.klines,
         merged.conflicts,
-        _evidence(archived.entries, topped_up.slices, present_slots(archives.quarantined(), dataset.interval)),
+        _evidence(lake, paths, dataset, archived, topped_up, archives),
         expected,
         interval=dataset.interval,
         checked_at=topped_up.now,
     )
-    off_grid = merged.klines.filter(slot(dataset.interval.microseconds) != pl.col("open_time").to_physical()).height
-    return _publish(lake, paths, merged.klines, merged.conflicts, certificates, inputs=inputs, off_grid=off_grid)
+    day = _Day(
+        _with_others(merged.klines, read_table(lake, paths.klines, KLINE_SCHEMA), configured),
+        _with_others(merged.conflicts, read_table(lake, paths.conflicts, CONFLICT_SCHEMA), configured),
+        _with_others(certificates, read_table(lake, paths.certificates, CERTIFICATE_SCHEMA), configured),
+    )
+    off_grid = day.klines.filter(slot(dataset.interval.microseconds) != pl.col("open_time").to_physical()).height
+    return _publish(lake, paths, day, inputs=inputs, off_grid=off_grid)
+
+
+class _Day(NamedTuple):
+    """What is about to be published."""
+
+    klines: pl.DataFrame
+    conflicts: pl.DataFrame
+    certificates: pl.DataFrame
+
+
+def _with_others(new: pl.DataFrame, old: pl.DataFrame, configured: list[str]) -> pl.DataFrame:
+    """Symbols no longer in klines.yaml keep what they had: nobody looked at them."""
+    others = old.filter(~pl.col("symbol").is_in(configured))
+    return pl.concat([new, others]).sort(new.columns[0], "open_time" if "open_time" in new.columns else "symbol")
 
 
 def _vouched(unverified: pl.DataFrame, rest: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
@@ -65,12 +86,19 @@ def _vouched(unverified: pl.DataFrame, rest: pl.DataFrame, dataset: Dataset) -> 
 
 
 def _evidence(
-    entries: Mapping[str, ArchiveEntry], slices: Mapping[str, SliceEntry], quarantined: Mapping[str, pl.Series]
+    lake: Lake, paths: DayPaths, dataset: Dataset, archived: ArchivedDay, topped_up: ToppedUpDay, archives: RowSource
 ) -> dict[str, Evidence]:
-    by_symbol: dict[str, list[SliceEntry]] = {symbol: [] for symbol in entries}
-    for entry in slices.values():
-        by_symbol.setdefault(entry.symbol, []).append(entry)
-    return {name: Evidence(entry, by_symbol[name], quarantined.get(name)) for name, entry in entries.items()}
+    """What is known of each configured symbol besides its rows."""
+    slices: dict[str, list[SliceEntry]] = {symbol: [] for symbol in archived.entries}
+    for entry in topped_up.slices.values():
+        slices.setdefault(entry.symbol, []).append(entry)
+    quarantined = present_slots(archives.quarantined(), dataset.interval)
+    rejected = read_table(lake, paths.rejected, REJECTED_SCHEMA).filter(pl.col("reason") != "outside_day")
+    refused = present_slots(rejected.drop_nulls("open_time"), dataset.interval)
+    return {
+        name: Evidence(archived.entries[name], slices[name], quarantined.get(name), refused.get(name))
+        for name in dataset.symbols
+    }
 
 
 def _digest(dataset: Dataset, entries: Mapping[str, ArchiveEntry], topped_up: ToppedUpDay, expected: TimeRange) -> str:
@@ -82,9 +110,10 @@ def _digest(dataset: Dataset, entries: Mapping[str, ArchiveEntry], topped_up: To
         [
             (name, entry.state, entry.sha256_actual, entry.revision, _time(entry.first_seen_at), entry.life)
             for name, entry in sorted(entries.items())
+            if name in dataset.symbols
         ],
         [
-            (key, entry.state, _time(entry.start), _time(entry.end), _time(entry.requested_at))
+            (key, entry.state, _time(entry.start), _time(entry.end), _time(entry.requested_at), bool(entry.error))
             for key, entry in sorted(topped_up.slices.items())
         ],
         sorted(fingerprints(topped_up.rows).items()),
@@ -116,23 +145,21 @@ def _unchanged(lake: Lake, paths: DayPaths, inputs: str) -> MergedDay | None:
 def _publish(
     lake: Lake,
     paths: DayPaths,
-    klines: pl.DataFrame,
-    conflicts: pl.DataFrame,
-    certificates: pl.DataFrame,
+    day: _Day,
     *,
     inputs: str,
     off_grid: int,
 ) -> MergedDay:
     """Conflicts, table, certificates, in this order: the certificates' digest says that the others are there."""
-    if conflicts.height or read_table(lake, paths.conflicts, CONFLICT_SCHEMA).height:
-        lake.publish(paths.conflicts, to_parquet(conflicts))
-    content = klines_to_parquet(klines.select(KLINE_SCHEMA.names()), paths.identity)
+    if day.conflicts.height or read_table(lake, paths.conflicts, CONFLICT_SCHEMA).height:
+        lake.publish(paths.conflicts, to_parquet(day.conflicts))
+    content = klines_to_parquet(day.klines.select(KLINE_SCHEMA.names()), paths.identity)
     changed = lake.publish(paths.klines, content)
-    lasting = _keep_check_times(certificates, read_table(lake, paths.certificates, CERTIFICATE_SCHEMA))
+    lasting = _keep_check_times(day.certificates, read_table(lake, paths.certificates, CERTIFICATE_SCHEMA))
     metadata = {
         **paths.identity,
         _INPUTS: inputs,
-        _ROWS: str(klines.height),
+        _ROWS: str(day.klines.height),
         _BYTES: str(len(content)),
         _OFF_GRID: str(off_grid),
     }
@@ -140,7 +167,7 @@ def _publish(
     return MergedDay(
         day=paths.day,
         certificates=lasting,
-        rows=klines.height,
+        rows=day.klines.height,
         bytes=len(content),
         path=lake.uri(paths.klines),
         changed=changed,

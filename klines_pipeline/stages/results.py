@@ -21,7 +21,6 @@ class ArchivedDay:
     failed: Mapping[str, str] = field(default_factory=dict)
     downloads: int = 0
     downloaded_bytes: int = 0
-    listing_requests: int = 0
     rejected: int = 0
     duplicates: int = 0
 

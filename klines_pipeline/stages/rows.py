@@ -3,11 +3,12 @@
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 
 import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import CorruptArchiveError
+from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.states import ArchiveState, ChecksumPolicy
 from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.klines.ledgers import ArchiveEntry
@@ -47,7 +48,7 @@ class RowSource:
         wanted = {
             name: entry
             for name, entry in self.archived.entries.items()
-            if entry.state in states and (symbols is None or name in symbols)
+            if entry.state in states and name in (self.dataset.symbols if symbols is None else symbols)
         }
         if not wanted:
             return empty_klines()
@@ -75,9 +76,10 @@ class RowSource:
     def _text(self, entry: ArchiveEntry) -> bytes:
         path = path_of(entry)
         content = self.lake.read(path)
-        if content is None:
-            raise CorruptArchiveError(
-                f"{self.lake.uri(path)} is gone from the lake. Delete the day's file in ledger/archives, then "
-                "materialize the day again: it is downloaded anew."
+        if content is None or sha256(content).hexdigest() != entry.sha256_actual:
+            trouble = "gone from the lake" if content is None else "not the file that was verified"
+            raise DamagedFileError(
+                f"{self.lake.uri(path)} is {trouble}. Delete it if it is there, then materialize vision_klines of the "
+                "day again: it is downloaded anew."
             )
         return self.market.archive.open(content, entry.key, self.dataset.interval)

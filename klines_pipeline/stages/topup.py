@@ -9,14 +9,21 @@ import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BannedError, BlockedError, RejectedRequestError, TransientError
-from klines_pipeline.domain.states import ANSWERED, NEVER_ASKED, ArchiveState, SliceState
-from klines_pipeline.domain.utc_day import day_end
+from klines_pipeline.domain.states import ANSWERED, NEVER_ASKED, ArchiveState, Life, SliceState
+from klines_pipeline.domain.utc_day import EPOCH, day_end
 from klines_pipeline.exchanges.protocols import Market, RestAnswer
 from klines_pipeline.klines.grid import expected_range, missing_ranges, present_slots
-from klines_pipeline.klines.ledgers import REJECTED_SCHEMA, SLICE_SCHEMA, SliceEntry, slice_entries, to_frame
+from klines_pipeline.klines.ledgers import (
+    REJECTED_SCHEMA,
+    SLICE_SCHEMA,
+    ArchiveEntry,
+    SliceEntry,
+    slice_entries,
+    to_frame,
+)
 from klines_pipeline.klines.schema import KLINE_SCHEMA, REST, UTC_TIME, WIRE_SCHEMA, with_provenance
 from klines_pipeline.klines.sieve import Sieved, sieve
-from klines_pipeline.klines.slices import SliceRequest, plan_slices, slice_id
+from klines_pipeline.klines.slices import AWAITED, SliceRequest, plan_slices, slice_id
 from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
 from klines_pipeline.storage.lake import Lake
@@ -50,6 +57,8 @@ def top_up(
     requests = _plan(market, dataset, archived, short, now, has, known)
     if requests or now < day_end(archived.day):
         now, error = _server_time(market, archived)
+        if error is not None and archived.now == EPOCH:
+            raise error  # nothing tells the time, so nothing can be expected
         requests = _plan(market, dataset, archived, short, now, has, known)
     outcomes = list(pool.map(lambda request: _ask(market, dataset, request, error), requests))
     fresh = _closed_rows(outcomes, archived.day, dataset, now)
@@ -85,8 +94,10 @@ def _vouched(rows: pl.DataFrame, known: Mapping[str, SliceEntry]) -> pl.DataFram
     """Rows that a slice in the ledger accounts for. After a kill between the two files the others are asked again."""
     answered = [(entry.symbol, entry.start, entry.end) for entry in known.values() if entry.state in ANSWERED]
     ranges = pl.DataFrame(answered, schema={"symbol": pl.String, "start": UTC_TIME, "end": UTC_TIME}, orient="row")
-    inside = (pl.col("open_time") >= pl.col("start")) & (pl.col("open_time") < pl.col("end"))
-    return rows.join(ranges, on="symbol").filter(inside).select(rows.columns)
+    nearest = rows.sort("open_time").join_asof(
+        ranges.sort("start"), left_on="open_time", right_on="start", by="symbol", check_sortedness=False
+    )
+    return nearest.filter(pl.col("open_time") < pl.col("end")).select(rows.columns)
 
 
 def _incomplete(dataset: Dataset, archived: ArchivedDay) -> list[str]:
@@ -115,7 +126,7 @@ def _plan(
     known: Mapping[str, SliceEntry],
 ) -> list[SliceRequest]:
     """Requests for symbols that traded, as far as the bucket tells, and whose archive is not merely out of reach."""
-    expected = expected_range(archived.day, dataset.interval, now)
+    expected, awaited = expected_range(archived.day, dataset.interval, now), now - day_end(archived.day) < AWAITED
     by_symbol: dict[str, dict[str, SliceEntry]] = {}
     for key, entry in known.items():
         by_symbol.setdefault(entry.symbol, {})[key] = entry
@@ -131,9 +142,16 @@ def _plan(
             archived.day,
             interval=dataset.interval,
             limit=market.api.limit,
-            known=by_symbol.get(symbol, {}),
+            known=_lasting(by_symbol.get(symbol, {}), archive, awaited=awaited),
         )
     return requests
+
+
+def _lasting(slices: Mapping[str, SliceEntry], archive: ArchiveEntry, *, awaited: bool) -> Mapping[str, SliceEntry]:
+    """Slices that need not be asked again: nothing at all for a symbol whose archive is awaited is no last word."""
+    if not awaited or archive.state is not ArchiveState.NOT_PUBLISHED or archive.life is Life.PERHAPS_DELISTED:
+        return slices
+    return {key: entry for key, entry in slices.items() if entry.state is not SliceState.NO_DATA}
 
 
 def _ask(market: Market, dataset: Dataset, request: SliceRequest, error: Exception | None) -> Outcome:
@@ -156,9 +174,9 @@ def _closed_rows(outcomes: Sequence[Outcome], day: date, dataset: Dataset, now: 
     """Klines of the answers that were asked for and are closed at `now`."""
     frames = [
         done.answer.frame.filter(
-            (pl.col("open_time") >= done.request.start)
-            & (pl.col("open_time") < done.request.end)
-            & (pl.col("open_time") + dataset.interval.duration <= now)
+            (pl.col("open_time") >= done.request.start).fill_null(value=True)
+            & (pl.col("open_time") < done.request.end).fill_null(value=True)
+            & (pl.col("open_time") + dataset.interval.duration <= now).fill_null(value=True)
         ).with_columns(pl.lit(done.answer.completed_at).alias("seen"))
         for done in outcomes
         if done.answer is not None
@@ -182,7 +200,7 @@ def _entries(outcomes: Sequence[Outcome], known: Mapping[str, SliceEntry], rows:
 
 
 def _entry(done: Outcome, before: SliceEntry | None, times: pl.Series) -> SliceEntry:
-    if done.state in _FAILED and before is not None and before.state in ANSWERED:
+    if done.answer is None and before is not None and before.state in ANSWERED:
         return replace(before, attempts=done.attempts, http_status=done.http_status, error=done.error)
     start, end = done.request.start, done.request.end
     if done.answer is not None and before is not None and before.state in ANSWERED:

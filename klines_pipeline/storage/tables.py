@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import day_of, table_folder
 
@@ -64,15 +65,23 @@ def read_table(lake: Lake, path: str, schema: pl.Schema) -> pl.DataFrame:
     content = lake.read(path)
     if content is None:
         return schema.to_frame()
-    return pl.read_parquet(content, hive_partitioning=False).select(schema.names()).cast(schema)
+    try:
+        return pl.read_parquet(content, hive_partitioning=False).select(schema.names()).cast(schema)
+    except pl.exceptions.PolarsError as error:
+        raise DamagedFileError(
+            f"{lake.uri(path)} is damaged ({str(error).splitlines()[0]}). Delete it, then materialize the day again."
+        ) from None
 
 
 def read_metadata(lake: Lake, path: str) -> dict[str, str]:
-    """Key-value metadata of a file; empty where there is none."""
+    """Key-value metadata of a file; empty where there is no file, or a damaged one."""
     content = lake.read(path)
     if content is None:
         return {}
-    raw = pq.read_metadata(pa.BufferReader(content)).metadata or {}
+    try:
+        raw = pq.read_metadata(pa.BufferReader(content)).metadata or {}
+    except pa.ArrowInvalid:
+        return {}
     return {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items()}
 
 

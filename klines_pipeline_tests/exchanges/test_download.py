@@ -19,7 +19,6 @@ def test_a_file_arrives_byte_for_byte_with_what_its_headers_say(server: Scripted
     received = download(f"{server.url}/data/%E5%B8%81.zip", body.extend)
 
     assert body == content
-    assert received.etag == "abc-1"
     assert received.last_modified == datetime(2025, 3, 2, 1, 2, 3, tzinfo=UTC)
     assert received.served_at == datetime(2025, 3, 4, 9, tzinfo=UTC)
     assert server.paths == ["/data/%E5%B8%81.zip"]
@@ -28,7 +27,7 @@ def test_a_file_arrives_byte_for_byte_with_what_its_headers_say(server: Scripted
 def test_headers_that_are_not_sent_are_none(server: ScriptedServer) -> None:
     received = download(server.url, bytearray().extend)
 
-    assert (received.etag, received.last_modified) == (None, None)
+    assert received.last_modified is None
 
 
 @pytest.mark.parametrize("status", [301, 302, 403, 408, 429, 500, 503])

@@ -89,7 +89,7 @@ def test_a_symbol_that_rest_does_not_have_is_no_error(
 
     exchange.reset_requests()
     assert_good(run(dataset, DAY))
-    assert exchange.requests()["rest_total"] == 0
+    assert asked_klines(exchange) == 2  # the archive may still come, so this is no last word
 
 
 STRANGE = {

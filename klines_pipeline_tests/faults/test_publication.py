@@ -132,6 +132,6 @@ def test_between_two_lives_rest_is_asked_once_and_has_nothing(
 
     assert archive_entry(lake, "USDCUSDT", day)["state"] == "not_published"
     assert read_day(lake, "ledger/slices", day)["state"].unique().to_list() == ["no_data"]
-    assert certificate(lake, "USDCUSDT", day)["reason"] == "no_data"
+    assert certificate(lake, "USDCUSDT", day)["reason"] == "delisted"
     assert asked_klines(exchange) == 2
     assert_recovers(dataset, day)

@@ -52,7 +52,7 @@ def test_a_breach_is_counted_under_its_symbol_and_under_no_other_rule(
         GOOD._replace(archives=archive("not_published", "delisted")),
         GOOD._replace(archives=archive("unavailable", "HTTP 503")),
         GOOD._replace(certificates=certificate(1440, "not_listed")),
-        GOOD._replace(certificates=certificate(90, "exchange_halt+no_data")),
+        GOOD._replace(certificates=certificate(90, "exchange_halt+delisted")),
     ],
 )
 def test_a_good_or_explained_day_passes_every_rule(tables: DayTables) -> None:

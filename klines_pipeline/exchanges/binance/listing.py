@@ -16,6 +16,7 @@ from klines_pipeline.domain.states import Life
 
 _S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 PAGE = 1000
+ONE_DAY = timedelta(days=1)
 HORIZON = timedelta(days=7)
 """How far around a day the listing looks: a hole this long is a delisting, a shorter one a late or lost archive."""
 LONGEST_DELAY = timedelta(days=21)
@@ -90,17 +91,19 @@ class History(NamedTuple):
 
     def life(self, day: date, *, today: date, venue_days: Collection[date]) -> Life | None:
         """Where an ended day lies in the symbol's life. `venue_days`: days the venue published for its bellwether."""
-        if day in self.days:
-            if not self._near(day - HORIZON, day - timedelta(days=1)):
-                return Life.FIRST_DAY
-            over = day + timedelta(days=1) in venue_days and today - day > timedelta(days=3)
-            return Life.LAST_DAY if over and not self._near(day + timedelta(days=1), day + HORIZON) else None
         before, after = self._lies(day)
+        past, coming = (day - HORIZON, day - ONE_DAY), (day + ONE_DAY, day + HORIZON)
+        if day in self.days:
+            if not self._near(*past) and (not before or _any_within(venue_days, *past)):
+                return Life.FIRST_DAY
+            over = coming[0] in venue_days and today - day > timedelta(days=3)
+            return Life.LAST_DAY if over and not self._near(*coming) else None
         if after and not before:
             return Life.NOT_LISTED
         if before and not after and day in venue_days:
             return Life.DELISTED if today - day > LONGEST_DELAY else Life.PERHAPS_DELISTED
-        return None
+        hole = before and after and not self._near(*past) and not self._near(*coming)
+        return Life.PERHAPS_DELISTED if hole and day in venue_days else None
 
     @property
     def is_empty(self) -> bool:
@@ -108,8 +111,12 @@ class History(NamedTuple):
         return not (self.days or self.any_before or self.any_after)
 
     def _near(self, first: date, last: date) -> bool:
-        return any(first <= day <= last for day in self.days)
+        return _any_within(self.days, first, last)
 
     def _lies(self, day: date) -> tuple[bool, bool]:
         before = self.any_before or any(known < day for known in self.days)
         return before, self.any_after or any(known > day for known in self.days)
+
+
+def _any_within(days: Collection[date], first: date, last: date) -> bool:
+    return any(first <= day <= last for day in days)

@@ -61,8 +61,8 @@ class BinanceRest:
         answer = self.host.get(f"{self.market.rest_prefix}/time", {}, weight=1)
         try:
             return from_milliseconds(answer.body["serverTime"])
-        except (TypeError, KeyError):
-            raise TransientError(f"{answer.url} answered without a serverTime.") from None
+        except (TypeError, KeyError, ValueError, OverflowError):
+            raise TransientError(f"{answer.url} answered without a serverTime in milliseconds.") from None
 
     def symbols(self) -> Mapping[str, str]:
         """Symbol and status of everything exchangeInfo names, delisted pairs (BREAK) included."""

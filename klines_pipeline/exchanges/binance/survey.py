@@ -6,7 +6,7 @@ How a page is read and what it tells of a symbol's life stands in `listing`.
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import NamedTuple
 
 from klines_pipeline.domain.errors import NotPublishedError, TransientError
@@ -16,6 +16,7 @@ from klines_pipeline.domain.utc_day import days_between
 from klines_pipeline.exchanges.binance.keys import CHECKSUM, archive_stem, folder_of
 from klines_pipeline.exchanges.binance.listing import (
     HORIZON,
+    ONE_DAY,
     PAGE,
     History,
     ListedObject,
@@ -31,7 +32,6 @@ from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
 
 _THREADS = 16
 _FIRST_KEYS = 10  # junk keys may come before the first archive
-_ONE_DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -41,7 +41,6 @@ class BucketListing:
     url: str
     policy: RetryPolicy
     breaker: Breaker
-    requests: int = 0
 
     def page(self, prefix: str, start_after: str, max_keys: int) -> tuple[Page, datetime]:
         """One page, and the bucket's clock."""
@@ -54,7 +53,6 @@ class BucketListing:
                 raise TransientError(f"{self.url} sent no Date header, so its clock is unknown.")
             return parse_page(bytes(body)), received.served_at
 
-        self.requests += 1
         try:
             return ask(call, self.policy, self.breaker)[0]
         except NotPublishedError as error:
@@ -63,7 +61,7 @@ class BucketListing:
     def days(self, stem: str, start: date, reach: date) -> tuple[list[ListedObject], bool, datetime]:
         """Objects of the days from `start` to `reach`, whether more follow, and the bucket's clock."""
         objects = list[ListedObject]()
-        after = f"{stem}{start - _ONE_DAY}.zip{CHECKSUM}"
+        after = f"{stem}{start - ONE_DAY}.zip{CHECKSUM}"
         wanted = min(2 * ((reach - start).days + 2), PAGE)
         while True:
             page, now = self.page(folder_of(stem), after, wanted)
@@ -102,20 +100,16 @@ def survey(
     lives = dict[tuple[str, date], Life]()
     if now is not None:
         ended = [day for day in days_between(first, last) if day < now.date()]
-        venue = _venue_days(market.bellwether, surveyed, look) if _in_doubt(surveyed, ended) else frozenset[date]()
-        lives = {
-            (symbol, day): life
-            for symbol, seen in surveyed.items()
-            for day in ended
-            if (life := seen.history.life(day, today=now.date(), venue_days=venue))
-        }
+        everything = frozenset(days_between(first - HORIZON, last + HORIZON))
+        lives = _lives(surveyed, ended, now.date(), everything)
+        if lives:  # edges of life need a witness that the venue itself went on publishing
+            lives = _lives(surveyed, ended, now.date(), _venue_days(market.bellwether, surveyed, look))
     return Survey(
         now=now,
         published={(name, day): found for name, seen in surveyed.items() for day, found in seen.published.items()},
         lives=lives,
         failed=failed,
         never_archived=frozenset(name for name, seen in surveyed.items() if seen.history.is_empty),
-        requests=listing.requests,
     )
 
 
@@ -139,19 +133,22 @@ def _survey_one(listing: BucketListing, stem: str, first: date, last: date) -> S
     published = _pair_up(objects, stem)
     ended = (day for day in days_between(first, last) if day < now.date())
     any_before = False
-    if any(day not in published for day in ended) and not any(day < first for day in published):
+    if any(ended) and not any(day < first for day in published):
         page, _ = listing.page(folder_of(stem), "", _FIRST_KEYS)
         any_before = any(day < start for day, _, _ in archive_days(page.objects, stem))
     history = History(frozenset(published), any_before=any_before, any_after=any_after)
     return Surveyed({day: found for day, found in published.items() if first <= day <= last}, history, now)
 
 
-def _in_doubt(surveyed: Mapping[str, Surveyed], ended: Sequence[date]) -> bool:
-    """Whether some symbol's archives end before the days asked do."""
-    return bool(ended) and any(
-        not seen.history.any_after and max(seen.history.days, default=date.min) <= ended[-1]
-        for seen in surveyed.values()
-    )
+def _lives(
+    surveyed: Mapping[str, Surveyed], ended: Sequence[date], today: date, venue_days: frozenset[date]
+) -> dict[tuple[str, date], Life]:
+    return {
+        (symbol, day): life
+        for symbol, seen in surveyed.items()
+        for day in ended
+        if (life := seen.history.life(day, today=today, venue_days=venue_days))
+    }
 
 
 def _venue_days(bellwether: str, surveyed: Mapping[str, Surveyed], look: Callable[[str], Surveyed]) -> frozenset[date]:

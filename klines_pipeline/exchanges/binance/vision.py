@@ -5,7 +5,7 @@ Every outcome of a fetch is a state. What a state means for the table is the sta
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -17,7 +17,7 @@ from klines_pipeline.exchanges.binance.keys import CHECKSUM, archive_stem
 from klines_pipeline.exchanges.binance.markets import BinanceMarket
 from klines_pipeline.exchanges.binance.survey import BucketListing, survey
 from klines_pipeline.exchanges.binance.wire import parse_texts
-from klines_pipeline.exchanges.download import download
+from klines_pipeline.exchanges.download import Received, download
 from klines_pipeline.exchanges.protocols import FetchedArchive, Parsed, Survey
 from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
 from klines_pipeline.exchanges.zips import open_single_member
@@ -69,7 +69,7 @@ class VisionArchive:
 
     def _fetch_once(self, key: str, interval: Interval, path: Path) -> FetchedArchive:
         try:
-            (digest, size, fetched_at), attempts = ask(
+            (digest, size, received), attempts = ask(
                 lambda: self._download_archive(key, path), self.policy, self.download_breaker
             )
             checksum, more = self._download_checksum(key)
@@ -81,7 +81,18 @@ class VisionArchive:
         published = _published_digest(checksum)
         state, error_text, text = self._judge(path, key, interval, digest, checksum)
         return FetchedArchive(
-            state, attempts + more, 200, error_text, path, text, checksum, size, published, digest, fetched_at
+            state,
+            attempts + more,
+            http_status=200,
+            error=error_text,
+            path=path,
+            text=text,
+            checksum=checksum,
+            size=size,
+            last_modified=received.last_modified,
+            sha256_published=published,
+            sha256_actual=digest,
+            fetched_at=received.served_at,
         )
 
     def _judge(
@@ -97,7 +108,7 @@ class VisionArchive:
             return ArchiveState.CHECKSUM_MISMATCH, "the archive's SHA-256 is not the one in its .CHECKSUM.", text
         return ArchiveState.OK, None, text
 
-    def _download_archive(self, key: str, path: Path) -> tuple[str, int, datetime | None]:
+    def _download_archive(self, key: str, path: Path) -> tuple[str, int, Received]:
         digest = sha256()
         with path.open("wb") as file:
 
@@ -106,7 +117,7 @@ class VisionArchive:
                 digest.update(chunk)
 
             received = download(self._url(key), sink)
-            return digest.hexdigest(), file.tell(), received.served_at
+            return digest.hexdigest(), file.tell(), received
 
     def _download_checksum(self, key: str) -> tuple[bytes | None, int]:
         body = bytearray()

@@ -1,0 +1,117 @@
+"""What becomes of an archive's ledger entry: in the light of a listing, and after a download. No I/O."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
+
+import polars as pl
+
+from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.states import ArchiveState, Life
+from klines_pipeline.exchanges.protocols import FetchedArchive, PublishedArchive
+from klines_pipeline.klines.ledgers import NEWER_VERSION, WITHDRAWN, ArchiveEntry, note
+from klines_pipeline.klines.schema import slot
+
+SETTLED = frozenset({ArchiveState.OK, ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH})
+"""States of a version that was judged and whose bytes the lake holds; all others are tried again in every run."""
+
+
+def without_listing(known: ArchiveEntry, error: str, http_status: int | None) -> ArchiveEntry:
+    """The bucket could not be listed: what is held stays valid, the rest is unavailable."""
+    if known.state in SETTLED:
+        return known
+    return replace(known, state=ArchiveState.UNAVAILABLE, http_status=http_status, error=error)
+
+
+def as_listed(known: ArchiveEntry, published: PublishedArchive | None, life: Life | None) -> ArchiveEntry:
+    """The entry in the light of a listing that worked: what an outage left behind is gone, what is held stays."""
+    if known.state not in SETTLED and published is None:
+        return ArchiveEntry(symbol=known.symbol, key=known.key, state=ArchiveState.NOT_PUBLISHED, error=life)
+    problem = known.problem
+    if published is None and known.state is ArchiveState.OK:
+        problem = WITHDRAWN
+    elif problem == WITHDRAWN or (problem or "").startswith(NEWER_VERSION):
+        problem = None  # listed again, or looked at again right away
+    return replace(known, error=note(life, problem))
+
+
+def is_current(known: ArchiveEntry, published: PublishedArchive) -> bool:
+    """Whether the version listed is the one already judged; a checksum that came or changed since calls for more."""
+    if known.state not in SETTLED or (known.etag, known.size) != (published.etag, published.size):
+        return False
+    if known.state is ArchiveState.OK:
+        return True
+    if published.checksum_modified is None:
+        return known.state is ArchiveState.CHECKSUM_ABSENT
+    if known.sha256_published is None or known.fetched_at is None:
+        return False
+    return published.checksum_modified <= known.fetched_at
+
+
+class Extent(NamedTuple):
+    """What an archive holds of its day."""
+
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    off_grid: int
+
+
+def extents_of(rows: pl.DataFrame, interval: Interval) -> dict[str, Extent]:
+    """Extent by symbol."""
+    time = pl.col("open_time")
+    off_grid = (slot(interval.microseconds) != time.to_physical()).sum().alias("off_grid")
+    extents = rows.group_by("symbol").agg(
+        pl.len().alias("rows"), time.min().alias("first"), time.max().alias("last"), off_grid
+    )
+    return {symbol: Extent(*extent) for symbol, *extent in extents.iter_rows()}
+
+
+def judge(
+    known: ArchiveEntry,
+    got: FetchedArchive,
+    published: PublishedArchive,
+    extent: Extent | None,
+    *,
+    now: datetime,
+) -> ArchiveEntry:
+    """The entry after a download. A verified version in use is not given up for one that is not."""
+    if got.state in (ArchiveState.UNAVAILABLE, ArchiveState.NOT_PUBLISHED):
+        if known.state in SETTLED:
+            return known
+        error = note(known.life, got.error)
+        return replace(known, state=got.state, attempts=got.attempts, http_status=got.http_status, error=error)
+    if known.state is ArchiveState.OK and got.state is not ArchiveState.OK:
+        return replace(known, error=note(known.life, f"{NEWER_VERSION}{got.state}: {got.error}"))
+    fetched_at = got.fetched_at or now
+    if got.state is ArchiveState.CORRUPT and known.revision:  # damage is no version: what was seen before stays known
+        return replace(known, state=got.state, attempts=got.attempts, error=note(known.life, got.error))
+    same, damaged = known.sha256_actual == got.sha256_actual, got.state is ArchiveState.CORRUPT
+    stale = got.last_modified is not None and got.last_modified < published.last_modified
+    rows, first, last, off_grid = extent or Extent(0, None, None, 0)
+    return ArchiveEntry(
+        symbol=known.symbol,
+        key=known.key,
+        state=got.state,
+        size=published.size,
+        etag=None if stale else published.etag,  # None: not the version listed, so it is fetched again next time
+        last_modified=got.last_modified if stale else published.last_modified,
+        sha256_published=got.sha256_published,
+        sha256_actual=got.sha256_actual,
+        rows=None if damaged else rows,
+        first_open_time=first,
+        last_open_time=last,
+        revision=known.revision if same or damaged else known.revision + 1,
+        first_seen_at=known.first_seen_at if same else fetched_at,
+        fetched_at=fetched_at,
+        attempts=got.attempts,
+        http_status=got.http_status,
+        error=note(known.life, got.error or _remark(off_grid, stale=stale)),
+    )
+
+
+def _remark(off_grid: int, *, stale: bool) -> str | None:
+    """What is worth saying of an archive that is as it was published."""
+    if stale:
+        return "the download host still serves an older version than the bucket lists."
+    return f"{off_grid} rows lie off the grid of their interval." if off_grid else None
