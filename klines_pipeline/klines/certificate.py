@@ -114,7 +114,7 @@ def _why_answered(gap: TimeRange, known: Evidence, expected: TimeRange, *, whole
         return Reason.NOT_LISTED
     if life is Life.LAST_DAY and gap.end == expected.end and not whole:
         return Reason.DELISTED
-    if any(entry.http_status not in (None, _HTTP_OK) for entry in known.slices):
+    if any(entry.error is None and entry.http_status not in (None, _HTTP_OK) for entry in known.slices):
         return Reason.NO_DATA  # an unknown symbol says nothing of klines
     if known.archive.state is ArchiveState.OK:
         return Reason.EXCHANGE_HALT

@@ -26,7 +26,7 @@ class Merged(NamedTuple):
 
 
 def merge_klines(archived: pl.DataFrame, topped_up: pl.DataFrame, interval: Interval) -> Merged:
-    """One row per (symbol, grid slot): the archive's where there is one."""
+    """Every archive row, and REST's for the grid slots in which the archive has none."""
     grid = slot(interval.microseconds)
     left, right = archived.with_columns(grid), topped_up.with_columns(grid)
     both = left.join(right, on=["symbol", "slot"], how="inner", suffix=_SUFFIX)

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import BannedError, BlockedError, RejectedRequestError, TransientError
+from klines_pipeline.domain.errors import BlockedError, TransientError
 from klines_pipeline.domain.states import ANSWERED, NEVER_ASKED, ArchiveState, Life, SliceState
 from klines_pipeline.domain.utc_day import EPOCH, day_end
-from klines_pipeline.exchanges.protocols import Market, RestAnswer
+from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.klines.grid import expected_range, missing_ranges, present_slots
 from klines_pipeline.klines.ledgers import (
     REJECTED_SCHEMA,
@@ -21,9 +20,9 @@ from klines_pipeline.klines.ledgers import (
     slice_entries,
     to_frame,
 )
-from klines_pipeline.klines.schema import KLINE_SCHEMA, REST, UTC_TIME, WIRE_SCHEMA, with_provenance
-from klines_pipeline.klines.sieve import Sieved, sieve
-from klines_pipeline.klines.slices import AWAITED, SliceRequest, plan_slices, slice_id
+from klines_pipeline.klines.schema import KLINE_SCHEMA, UTC_TIME
+from klines_pipeline.klines.slices import AWAITED, SliceRequest, plan_slices
+from klines_pipeline.stages.asking import ask_slice, closed_rows, entries_of
 from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
 from klines_pipeline.storage.lake import Lake
@@ -31,18 +30,6 @@ from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import klines_to_parquet, read_table, to_parquet
 
 _FAILED = frozenset({SliceState.UNAVAILABLE, SliceState.BANNED})
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one request."""
-
-    request: SliceRequest
-    state: SliceState
-    answer: RestAnswer | None = None
-    error: str | None = None
-    http_status: int | None = None
-    attempts: int = 0
 
 
 def top_up(
@@ -60,11 +47,11 @@ def top_up(
         if error is not None and archived.now == EPOCH:
             raise error  # nothing tells the time, so nothing can be expected
         requests = _plan(market, dataset, archived, short, now, has, known)
-    outcomes = list(pool.map(lambda request: _ask(market, dataset, request, error), requests))
-    fresh = _closed_rows(outcomes, archived.day, dataset, now)
+    outcomes = list(pool.map(lambda request: ask_slice(market, dataset, request, error), requests))
+    fresh = closed_rows(outcomes, archived.day, dataset, now)
     rows = pl.concat([stored, fresh.kept]).unique(["symbol", "open_time"], keep="first", maintain_order=True)
     rows = rows.sort("symbol", "open_time")
-    slices = {**known, **_entries(outcomes, known, rows)}
+    slices = {**known, **entries_of(outcomes, known, rows)}
     if outcomes:
         _publish(lake, paths, rows, slices, fresh.rejected)
     return ToppedUpDay(
@@ -152,78 +139,6 @@ def _lasting(slices: Mapping[str, SliceEntry], archive: ArchiveEntry, *, awaited
     if not awaited or archive.state is not ArchiveState.NOT_PUBLISHED or archive.life is Life.PERHAPS_DELISTED:
         return slices
     return {key: entry for key, entry in slices.items() if entry.state is not SliceState.NO_DATA}
-
-
-def _ask(market: Market, dataset: Dataset, request: SliceRequest, error: Exception | None) -> Outcome:
-    """One request; every way it can end has a state."""
-    try:
-        if error is not None:
-            raise error
-        answer = market.api.klines(request.symbol, dataset.interval, request.start, request.end)
-    except BlockedError as blocked:
-        return Outcome(request, SliceState.BLOCKED, error=str(blocked), http_status=blocked.http_status)
-    except RejectedRequestError as refused:
-        return Outcome(request, SliceState.UNAVAILABLE, error=str(refused), http_status=refused.http_status, attempts=1)
-    except TransientError as passing:
-        state = SliceState.BANNED if isinstance(passing, BannedError) else SliceState.UNAVAILABLE
-        return Outcome(request, state, error=str(passing), http_status=passing.http_status, attempts=passing.attempts)
-    return Outcome(request, SliceState.OK, answer, None, answer.http_status, answer.attempts)
-
-
-def _closed_rows(outcomes: Sequence[Outcome], day: date, dataset: Dataset, now: datetime) -> Sieved:
-    """Klines of the answers that were asked for and are closed at `now`."""
-    frames = [
-        done.answer.frame.filter(
-            (pl.col("open_time") >= done.request.start).fill_null(value=True)
-            & (pl.col("open_time") < done.request.end).fill_null(value=True)
-            & (pl.col("open_time") + dataset.interval.duration <= now).fill_null(value=True)
-        ).with_columns(pl.lit(done.answer.completed_at).alias("seen"))
-        for done in outcomes
-        if done.answer is not None
-    ]
-    empty = WIRE_SCHEMA.to_frame().with_columns(pl.lit(now).cast(UTC_TIME).alias("seen"))
-    wire = pl.concat([empty, *(frame.cast({"seen": UTC_TIME}) for frame in frames)])
-    sieved = sieve(wire, day, REST)
-    return sieved._replace(kept=with_provenance(sieved.kept, REST, pl.lit(0), pl.col("seen")))
-
-
-def _entries(outcomes: Sequence[Outcome], known: Mapping[str, SliceEntry], rows: pl.DataFrame) -> dict[str, SliceEntry]:
-    """The ledger's row of each slice asked, grown by what it held before."""
-    by_symbol = {str(key[0]): part["open_time"] for key, part in rows.partition_by("symbol", as_dict=True).items()}
-    nothing = pl.Series([], dtype=UTC_TIME)
-    return {
-        done.request.slice_key: _entry(
-            done, known.get(done.request.slice_key), by_symbol.get(done.request.symbol, nothing)
-        )
-        for done in outcomes
-    }
-
-
-def _entry(done: Outcome, before: SliceEntry | None, times: pl.Series) -> SliceEntry:
-    if done.answer is None and before is not None and before.state in ANSWERED:
-        return replace(before, attempts=done.attempts, http_status=done.http_status, error=done.error)
-    start, end = done.request.start, done.request.end
-    if done.answer is not None and before is not None and before.state in ANSWERED:
-        start, end = min(start, before.start), max(end, before.end)
-    held = times.filter((times >= start) & (times < end))
-    state = done.state if done.answer is None else SliceState.OK if held.len() else SliceState.NO_DATA
-    return SliceEntry(
-        slice_key=done.request.slice_key,
-        slice_id=slice_id(done.request.slice_key),
-        start=start,
-        end=end,
-        state=state,
-        rows=held.len(),
-        first_open_time=held.min(),  # type: ignore[arg-type]
-        last_open_time=held.max(),  # type: ignore[arg-type]
-        url=done.answer.url if done.answer else None,
-        weight=done.answer.weight if done.answer else 0,
-        requested_at=done.answer.requested_at if done.answer else None,
-        completed_at=done.answer.completed_at if done.answer else None,
-        attempts=done.attempts,
-        http_status=done.http_status,
-        error=done.error,
-    )
 
 
 def _publish(

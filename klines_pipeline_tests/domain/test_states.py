@@ -5,8 +5,8 @@ from klines_pipeline.domain.states import EXPLAINED, NEVER_ASKED, ArchiveState, 
 WRITTEN = {
     ArchiveState: "ok not_published unavailable checksum_absent checksum_mismatch corrupt",
     SliceState: "ok no_data blocked banned unavailable",
-    Reason: "exchange_halt not_listed delisted no_data not_published checksum_absent checksum_mismatch corrupt rejected blocked "
-    "unavailable",
+    Reason: "exchange_halt not_listed delisted no_data not_published checksum_absent checksum_mismatch corrupt "
+    "rejected blocked unavailable",
 }
 
 
