@@ -1,7 +1,7 @@
 """What becomes of an archive's ledger entry: in the light of a listing, and after a download. No I/O."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import polars as pl
@@ -14,6 +14,9 @@ from klines_pipeline.klines.schema import slot
 
 SETTLED = frozenset({ArchiveState.OK, ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH})
 """States of a version that was judged and whose bytes the lake holds; all others are tried again in every run."""
+
+_SAME_VERSION = timedelta(minutes=1)
+"""Two hosts' Last-Modified of one version may differ by their rounding; versions lie days apart."""
 
 
 def without_listing(known: ArchiveEntry, error: str, http_status: int | None) -> ArchiveEntry:
@@ -87,7 +90,7 @@ def judge(
     if got.state is ArchiveState.CORRUPT and known.revision:  # damage is no version: what was seen before stays known
         return replace(known, state=got.state, attempts=got.attempts, error=note(known.life, got.error))
     same, damaged = known.sha256_actual == got.sha256_actual, got.state is ArchiveState.CORRUPT
-    stale = got.last_modified is not None and got.last_modified < published.last_modified
+    stale = got.last_modified is not None and got.last_modified < published.last_modified - _SAME_VERSION
     rows, first, last, off_grid = extent or Extent(0, None, None, 0)
     return ArchiveEntry(
         symbol=known.symbol,
