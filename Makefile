@@ -6,7 +6,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-emit-index-url --no-header pyproject.toml --extra exchange --extra charts
 
-.PHONY: help demo test test-heavy check format dev bench lock clean
+.PHONY: help demo test check format dev bench lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,9 +16,6 @@ demo: .venv/demo ## a few days of several symbols through Dagster, offline, in a
 
 test: .venv/dev check ## check, then every test
 	$(BIN)/python -m pytest -n 2
-
-test-heavy: .venv/dev ## load and fault runs that take minutes
-	$(BIN)/python -m pytest -m heavy
 
 check: .venv/dev ## lint, format, types, imports, and that the code location loads
 	$(BIN)/ruff check

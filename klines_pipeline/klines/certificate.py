@@ -1,7 +1,8 @@
 """The certificate: for one symbol and day, what is there, from where, and why anything is missing.
 
-A reason is only given with evidence. `exchange_halt` needs two witnesses: an archive that lacks the kline (one in
-quarantine is witness enough for what it does not hold) and a REST answer, HTTP 200, without it.
+A reason is only given with evidence. `exchange_halt` needs two witnesses: an archive that lacks the kline and a REST
+answer, HTTP 200, without it. An archive in quarantine may witness a gap between its own rows, but not one that reaches
+the end of the day: there it may as well be cut short, as ARBUSDT 1h of 2023-07-27 is.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -119,7 +120,7 @@ def _why_answered(gap: TimeRange, known: Evidence, expected: TimeRange, *, whole
     if known.archive.state is ArchiveState.OK:
         return Reason.EXCHANGE_HALT
     if known.archive.state is not ArchiveState.NOT_PUBLISHED:
-        lacks = known.quarantined is not None and not _has(known.quarantined, gap)
+        lacks = known.quarantined is not None and not _has(known.quarantined, gap) and gap.end < expected.end
         return Reason.EXCHANGE_HALT if lacks else Reason(known.archive.state)
     if whole:
         return Reason.DELISTED if life is Life.PERHAPS_DELISTED else Reason.NO_DATA
