@@ -67,6 +67,8 @@ def show_certificate(
 
     Exit code 1 if anything is missing without evidence that the exchange itself has it not.
     """
+    if start and end and start >= end:
+        raise ConfigurationError(f"--start {start} is not before --end {end}; the range is [start, end).")
     settings = Settings.from_env()
     dataset = _choose(_configured(settings), name)
     rows = certificates(
@@ -84,12 +86,18 @@ def show_certificate(
 
 @klines.command("exchange")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=0, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one.")
 @click.option("--seed", default=7, show_default=True, help="Another seed, another market.")
 @click.option("--now", type=click.DateTime(), help="The exchange's time at the start, UTC.")
-@click.option("--rate", default=1.0, show_default=True, help="Seconds of its clock per second; 0 stops it.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Seconds of its clock per second; 0 stops it.",
+)
 @click.option("--root", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Real archives to serve.")
-@click.option("--extra-symbols", default=0, show_default=True, help="So many more symbols.")
+@click.option("--extra-symbols", type=click.IntRange(min=0), default=0, show_default=True, help="So many more symbols.")
 def run_exchange(
     host: str, port: int, seed: int, now: datetime | None, rate: float, root: Path | None, extra_symbols: int
 ) -> None:
@@ -103,7 +111,9 @@ def run_exchange(
 
 def _configured(settings: Settings) -> tuple[Dataset, ...]:
     if not settings.datasets:
-        raise ConfigurationError("No dataset is configured. Write a klines.yaml here, or set KLINES_CONFIG.")
+        raise ConfigurationError(
+            "No dataset is configured. Write a klines.yaml here that names one, or set KLINES_CONFIG to another."
+        )
     for dataset in settings.datasets:
         check_words(dataset.exchange, dataset.market, str(dataset.interval), where=f"klines.yaml: {dataset}")
     return settings.datasets

@@ -37,6 +37,8 @@ def _reader(read: Callable[[str], Any]) -> BeforeValidator:
     """A domain parser as a validator, so that its sentence arrives with line and field."""
 
     def validate(value: object) -> Any:
+        if value is None or isinstance(value, bool | list | dict):
+            raise ValueError(f"{value!r} is not text. Put it in quotes if it is meant so.")
         try:
             return read(str(value))
         except ConfigurationError as error:
@@ -95,7 +97,7 @@ class DatasetParagraph(_Strict):
 class ConfigFile(_Strict):
     """klines.yaml."""
 
-    lake: str = "./lake"
+    lake: str = Field(default="./lake", min_length=1)
     datasets: list[DatasetParagraph] = Field(default_factory=list)
 
 

@@ -1,6 +1,6 @@
 """Edges found by fuzzing and by hand: odd dates, odd folders, odd answers; each was once a traceback or a wrong yes."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from klines_pipeline import load
-from klines_pipeline.domain.errors import ConfigurationError, CorruptArchiveError, IncompleteError, TransientError
+from klines_pipeline.domain.errors import (
+    ConfigurationError,
+    CorruptArchiveError,
+    DamagedFileError,
+    IncompleteError,
+    TransientError,
+)
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import SliceState
 from klines_pipeline.domain.utc_day import parse_day
@@ -19,6 +25,7 @@ from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.ledgers import SliceEntry
 from klines_pipeline.klines.slices import plan_slices, slice_key
 from klines_pipeline.settings import read_config
+from klines_pipeline.stages.resample import resample_day
 from klines_pipeline.storage import layout
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import make_dataset
@@ -130,3 +137,40 @@ def test_a_lake_may_lie_in_any_folder(tmp_path: Path, name: str) -> None:
     fill(lake, HOURS, "2025-03-01")
 
     assert load("BTCUSDT", "1h", "2025-03-01", "2025-03-02", lake=lake.root).height == 24
+
+
+def test_resampled_klines_are_read_when_asked_for_and_pointed_out_when_not(lake: Lake) -> None:
+    dataset, hour = make_dataset("BTCUSDT"), Interval.parse("1h")
+    fill(lake, dataset, "2025-03-02")
+    resample_day(lake, dataset, hour, date(2025, 3, 2))
+
+    rows = load("BTCUSDT", "1h", "2025-03-02", "2025-03-03", lake=lake.root, resampled=True)
+
+    assert rows.height == 24
+    with pytest.raises(ConfigurationError, match="resampled=True"):
+        load("BTCUSDT", "1h", "2025-03-02", "2025-03-03", lake=lake.root)
+
+
+@pytest.mark.parametrize("table", ["klines", "ledger/certificates"])
+def test_a_reader_names_the_file_that_is_damaged(lake: Lake, table: str) -> None:
+    fill(lake, make_dataset("BTCUSDT"), "2025-03-02")
+    part = Path(lake.base, table, "exchange=binance/market=spot/interval=1m/date=2025-03-02/part.parquet")
+    part.write_bytes(part.read_bytes()[:100])
+
+    with pytest.raises(DamagedFileError, match=r"date=2025-03-02/part.parquet is damaged.* Delete it"):
+        load("BTCUSDT", "1m", "2025-03-02", "2025-03-03", lake=lake.root)
+
+
+def test_a_lake_that_is_a_file_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+
+    with pytest.raises(ConfigurationError, match="KLINES_LAKE"):
+        fill(Lake(str(tmp_path / "file")), make_dataset("BTCUSDT"), "2025-03-02")
+
+
+def test_an_object_store_without_credentials_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+
+    with pytest.raises(ConfigurationError, match="AWS_ACCESS_KEY_ID"):
+        Lake("s3://bucket/lake", {"endpoint_url": "http://127.0.0.1:9"}).read("x")

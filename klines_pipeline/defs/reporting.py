@@ -36,6 +36,10 @@ def report(
     except Exception:  # whatever it was, days that are done stay done
         _record_good_days(context, keys, reports)
         raise
+    if not reports:
+        raise dg.Failure(
+            "The range holds no day. Write it as FIRST...LAST, the earlier day first.", allow_retries=False
+        )
     if any(day.failures for day in reports):
         _record_good_days(context, keys, reports)
         raise _failure(keys[-1], [day for day in reports if day.failures])

@@ -14,6 +14,10 @@ class ArchiveState(StrEnum):
     CORRUPT = "corrupt"
 
 
+UNUSABLE = frozenset({ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH, ArchiveState.CORRUPT})
+"""Published, fetched, and not to be trusted."""
+
+
 class SliceState(StrEnum):
     """What became of one REST slice."""
 

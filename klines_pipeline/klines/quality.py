@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from klines_pipeline.domain.states import ArchiveState
+from klines_pipeline.domain.states import UNUSABLE
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.ledgers import NEWER_VERSION
 
@@ -77,9 +77,8 @@ def high_and_low_bound_open_and_close(tables: DayTables) -> pl.DataFrame:
 def archive_matches_checksum(tables: DayTables) -> pl.DataFrame:
     """Every published archive was whole and equalled its .CHECKSUM. Remedy: see `state` in the archives ledger; the
     archive is fetched again when the exchange rewrites it, and REST fills the day meanwhile."""
-    bad = [ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH, ArchiveState.CORRUPT]
     newer = pl.col("error").fill_null("").str.contains(NEWER_VERSION, literal=True)
-    return _by_symbol(tables.archives, pl.col("state").is_in(bad) | newer)
+    return _by_symbol(tables.archives, pl.col("state").is_in(list(UNUSABLE)) | newer)
 
 
 @rule(Severity.WARN)

@@ -9,7 +9,7 @@ from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
-from klines_pipeline.query.tables import scan_days
+from klines_pipeline.query.tables import collect_days, scan_days
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import stored_days
 
@@ -34,7 +34,8 @@ def certificates(
     frame = scan_days(lake, _TABLE, *where, days=days, schema=CERTIFICATE_SCHEMA)
     if symbols:
         frame = frame.filter(pl.col("symbol").is_in(list(symbols)))
-    return frame.select("date", *CERTIFICATE_SCHEMA.names()).sort("date", "symbol").collect()
+    ordered = frame.select("date", *CERTIFICATE_SCHEMA.names()).sort("date", "symbol")
+    return collect_days(ordered, lake, _TABLE, where, days=days, schema=CERTIFICATE_SCHEMA)
 
 
 def is_settled(rows: pl.DataFrame) -> bool:
@@ -48,7 +49,8 @@ def status(lake: Lake, datasets: Sequence[Dataset]) -> pl.DataFrame:
     for dataset in datasets:
         where = (dataset.exchange, dataset.market, str(dataset.interval))
         days = stored_days(lake, _TABLE, *where)
-        frame = scan_days(lake, _TABLE, *where, days=days, schema=CERTIFICATE_SCHEMA).collect()
+        lazy = scan_days(lake, _TABLE, *where, days=days, schema=CERTIFICATE_SCHEMA)
+        frame = collect_days(lazy, lake, _TABLE, where, days=days, schema=CERTIFICATE_SCHEMA)
         reasons = (
             frame.filter(pl.col("missing") > 0).group_by("reason").len().sort("len", "reason", descending=[True, False])
         )

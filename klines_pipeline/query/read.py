@@ -17,12 +17,14 @@ from klines_pipeline.domain.utc_day import day_end, day_start, days_between, par
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
 from klines_pipeline.klines.schema import KLINE_SCHEMA
-from klines_pipeline.query.tables import scan_days
+from klines_pipeline.query.tables import collect_days, scan_days
 from klines_pipeline.settings import Settings, lake_options
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.tables import stored_days
+from klines_pipeline.storage.layout import day_file
+from klines_pipeline.storage.tables import read_table, stored_days
 
 Moment = str | date | datetime
+_TABLE, _RESAMPLED = "klines", "resampled_klines"
 _NAMED = 5
 _REPLACED_WHILE_READ = 3
 
@@ -36,6 +38,7 @@ def scan(
     market: str = "spot",
     exchange: str = "binance",
     columns: Sequence[str] | None = None,
+    resampled: bool = False,
     require_complete: bool = False,
     lake: str | None = None,
 ) -> pl.LazyFrame:
@@ -49,6 +52,7 @@ def scan(
         market: as in klines.yaml.
         exchange: as in klines.yaml.
         columns: some of the table's columns; all by default.
+        resampled: read the klines computed from a finer table instead of the exchange's own.
         require_complete: raise IncompleteError unless every day's certificate says complete or explained.
         lake: the lake's root; by default the one of klines.yaml or KLINES_LAKE.
 
@@ -57,6 +61,8 @@ def scan(
         IncompleteError: see `require_complete`.
     """
     wanted = [symbols] if isinstance(symbols, str) else list(symbols)
+    if not wanted:
+        raise ConfigurationError("symbols: name at least one, for example BTCUSDT.")
     for symbol in wanted:
         check_symbol(symbol)
     first, last = _moment(start, "start"), _moment(end, "end")
@@ -66,11 +72,16 @@ def scan(
     root = lake or Settings.from_env().lake
     source = Lake(root, lake_options(root))
     where = (exchange, market, str(Interval.parse(interval)))
-    days = _days_in_lake(source, where, first, last)
-    _check_symbols(source, where, days, wanted)
+    table = _RESAMPLED if resampled else _TABLE
+    days = _days_in_lake(source, table, where, first, last)
+    _check_symbols(source, table, where, days, wanted)
+    if require_complete and resampled:
+        raise ConfigurationError(
+            "Resampled klines have no certificates. Ask require_complete of the table they are from."
+        )
     if require_complete:
         _check_complete(source, where, days, wanted, first, last)
-    rows = scan_days(source, "klines", *where, days=days, schema=KLINE_SCHEMA).filter(
+    rows = scan_days(source, table, *where, days=days, schema=KLINE_SCHEMA).filter(
         pl.col("symbol").is_in(wanted), pl.col("open_time") >= first, pl.col("open_time") < last
     )
     ordered = rows.sort("symbol", "open_time", maintain_order=True)
@@ -86,6 +97,7 @@ def load(
     market: str = "spot",
     exchange: str = "binance",
     columns: Sequence[str] | None = None,
+    resampled: bool = False,
     require_complete: bool = False,
     lake: str | None = None,
 ) -> pl.DataFrame:
@@ -100,6 +112,7 @@ def load(
             market=market,
             exchange=exchange,
             columns=columns,
+            resampled=resampled,
             require_complete=require_complete,
             lake=lake,
         )
@@ -110,6 +123,10 @@ def load(
             return collect()
         except pl.exceptions.ComputeError:  # Polars opens a file twice, and met two versions of it
             continue
+    root, where = lake or Settings.from_env().lake, (exchange, market, interval)
+    source, table = Lake(root, lake_options(root)), _RESAMPLED if resampled else _TABLE
+    for day in _days_in_lake(source, table, where, _moment(start, "start"), _moment(end, "end")):
+        read_table(source, day_file(table, *where, day), KLINE_SCHEMA)  # DamagedFileError names the file
     return collect()
 
 
@@ -133,28 +150,32 @@ def _check_columns(columns: Sequence[str] | None) -> None:
             raise UnknownNameError("column", column, KLINE_SCHEMA.names())
 
 
-def _days_in_lake(lake: Lake, where: tuple[str, str, str], first: datetime, last: datetime) -> list[date]:
-    stored = stored_days(lake, "klines", *where)
+def _days_in_lake(lake: Lake, table: str, where: tuple[str, str, str], first: datetime, last: datetime) -> list[date]:
+    stored = stored_days(lake, table, *where)
     final = (last - timedelta(microseconds=1)).date()
     days = [day for day in stored if first.date() <= day <= final]
-    if not days:
-        held = f"it has {stored[0]} to {stored[-1]}" if stored else "it has no such table"
-        name = "/".join((*where[:2], f"klines_{where[2]}"))
+    if days:
+        return days
+    held = f"it has {stored[0]} to {stored[-1]}" if stored else "it has no such table"
+    name = "/".join((*where[:2], f"{table}_{where[2]}"))
+    text = f"The lake {lake.root} has no day of {name} from {first.date()} to {final}: {held}. "
+    if table == _TABLE and stored_days(lake, _RESAMPLED, *where):
         raise ConfigurationError(
-            f"The lake {lake.root} has no day of {name} from {first.date()} to {final}: {held}. "
-            f"Materialize {name} for these days first."
+            f"{text}Klines of this interval computed from finer ones are read with resampled=True."
         )
-    return days
+    raise ConfigurationError(f"{text}Materialize {name} for these days first.")
 
 
-def _check_symbols(lake: Lake, where: tuple[str, str, str], days: Sequence[date], wanted: Sequence[str]) -> None:
-    """A symbol without any certificate in the range was never asked for."""
-    certified = scan_days(lake, "ledger/certificates", *where, days=days, schema=CERTIFICATE_SCHEMA)
-    known = set(certified.select("symbol").unique().collect()["symbol"])
+def _check_symbols(
+    lake: Lake, table: str, where: tuple[str, str, str], days: Sequence[date], wanted: Sequence[str]
+) -> None:
+    """A symbol without any certificate in the range was never asked for; resampled rows speak for themselves."""
+    proof, schema = (table, KLINE_SCHEMA) if table == _RESAMPLED else ("ledger/certificates", CERTIFICATE_SCHEMA)
+    names = scan_days(lake, proof, *where, days=days, schema=schema).select("symbol").unique()
+    known = set(collect_days(names, lake, proof, where, days=days, schema=schema)["symbol"])
     for symbol in wanted:
         if symbol not in known:
-            hint = "Add it to `symbols` in klines.yaml and materialize these days."
-            raise UnknownNameError("symbol", symbol, known, where=f"the lake {lake.root}. {hint} As it is")
+            raise UnknownNameError("symbol", symbol, known, where=f"The lake {lake.root}, days {days[0]} to {days[-1]}")
 
 
 def _check_complete(
@@ -166,8 +187,9 @@ def _check_complete(
     last: datetime,
 ) -> None:
     certificates = scan_days(lake, "ledger/certificates", *where, days=days, schema=CERTIFICATE_SCHEMA)
-    rows = certificates.filter(pl.col("symbol").is_in(wanted)).collect().iter_rows(named=True)
-    known = {(row["date"], row["symbol"]): row for row in rows}
+    asked = certificates.filter(pl.col("symbol").is_in(wanted))
+    rows = collect_days(asked, lake, "ledger/certificates", where, days=days, schema=CERTIFICATE_SCHEMA)
+    known = {(row["date"], row["symbol"]): row for row in rows.iter_rows(named=True)}
     step = Interval.parse(where[2]).duration
     problems = list[str]()
     for day in days_between(first.date(), (last - timedelta(microseconds=1)).date()):

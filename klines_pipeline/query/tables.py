@@ -7,6 +7,7 @@ import polars as pl
 
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DAY_OF_FILE, day_file
+from klines_pipeline.storage.tables import read_table
 
 _FILE = "__file"
 
@@ -29,3 +30,21 @@ def scan_days(
         include_file_paths=_FILE,
         storage_options=lake.reader_options(),
     ).select(*schema.names(), day)
+
+
+def collect_days(
+    frame: pl.LazyFrame,
+    lake: Lake,
+    table: str,
+    where: tuple[str, str, str],
+    *,
+    days: Sequence[date],
+    schema: pl.Schema,
+) -> pl.DataFrame:
+    """Collect a frame over `scan_days`; if a file cannot be read, DamagedFileError says which."""
+    try:
+        return frame.collect()
+    except pl.exceptions.PolarsError:
+        for day in days:
+            read_table(lake, day_file(table, *where, day), schema)
+        raise

@@ -4,6 +4,7 @@ A symbol that cannot be had spoils neither the other symbols nor the other days:
 and its result says why it must be reported failed.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from enum import StrEnum
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, KlinesError, TransientError
+from klines_pipeline.domain.states import UNUSABLE
 from klines_pipeline.domain.utc_day import day_start
 from klines_pipeline.exchanges.protocols import Market, Survey
 from klines_pipeline.stages import lake_state, newcomers
@@ -32,6 +34,8 @@ _DOWNLOAD_THREADS = 16
 _REST_THREADS = 8
 _KEEP_THREADS = 4
 _LOG_SECONDS = 10.0
+_LISTED_BUT_GONE = 404
+LOG = logging.getLogger(__name__)
 
 
 class Stage(StrEnum):
@@ -142,7 +146,17 @@ class Ingest:
                 if isinstance(error, OSError):
                     self.broken = str(error)
                 return _failed(result, self.stages, str(error))
+        self._warn(result)
         return replace(result, failures=_failures(result, self.stages))
+
+    def _warn(self, result: DayResult) -> None:
+        """What ends well but should be looked at: archives that are published and could not be used."""
+        entries = result.archived.entries.values() if result.archived else ()
+        unusable = [entry for entry in entries if entry.state in UNUSABLE or entry.http_status == _LISTED_BUT_GONE]
+        if unusable:
+            first = unusable[0]
+            text = "%s %s: %d archive(s) cannot be used, REST was asked instead. %s: %s"
+            LOG.warning(text, self.dataset, result.day, len(unusable), first.symbol, first.problem or first.state)
 
     def _archived(self, begun: PendingDay | ArchivedDay, work: Workshop) -> ArchivedDay:
         if isinstance(begun, ArchivedDay):

@@ -16,12 +16,14 @@ from typing import Any
 from uuid import uuid4
 
 import fsspec
+from botocore.exceptions import BotoCoreError
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
 from klines_pipeline.domain.errors import ConfigurationError, TransientError
 from klines_pipeline.storage import layout
 
+_REMEDY = "Set `lake:` in klines.yaml, or KLINES_LAKE, to a folder that can be read and written."
 _LOCK_SECONDS = 3600.0
 _LEFTOVER_SECONDS = 86_400.0
 
@@ -53,6 +55,27 @@ class Lake:
         """The full address of a path, for people and for readers such as Polars and DuckDB."""
         return f"{self.base}/{path}" if self.is_local else self.fs.unstrip_protocol(f"{self.base}/{path}")
 
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Errors of the place itself, in words: a store that cannot be reached, a root that is no folder."""
+        try:
+            yield
+        except BotoCoreError as error:
+            raise ConfigurationError(
+                f"The lake {self.root} cannot be reached ({error}). Look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
+                "AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL."
+            ) from None
+        except NotADirectoryError:
+            raise ConfigurationError(f"The lake {self.root} is not a folder. {_REMEDY}") from None
+
+    def _writable(self, folder: Path) -> Path:
+        """Make a folder of the lake, or say that it cannot be written."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"The lake {self.root} cannot be written ({error.strerror}). {_REMEDY}") from None
+        return folder
+
     def reader_options(self) -> dict[str, str]:
         """What Polars needs to read `uri`s of an object store; credentials come from the usual AWS_* variables."""
         if self.is_local:
@@ -62,25 +85,28 @@ class Lake:
 
     def read(self, path: str) -> bytes | None:
         """The whole file; None where there is none."""
-        try:
-            content: bytes = self.fs.cat_file(f"{self.base}/{path}")
-        except FileNotFoundError:
-            return None
-        return content
+        with self._reached():
+            try:
+                content: bytes = self.fs.cat_file(f"{self.base}/{path}")
+            except FileNotFoundError:
+                return None
+            return content
 
     def size(self, path: str) -> int | None:
         """Bytes; None where there is no such file."""
-        try:
-            return int(self.fs.info(f"{self.base}/{path}")["size"])
-        except FileNotFoundError:
-            return None
+        with self._reached():
+            try:
+                return int(self.fs.info(f"{self.base}/{path}")["size"])
+            except FileNotFoundError:
+                return None
 
     def folders(self, path: str) -> list[str]:
         """Names inside a folder, sorted; empty where there is none."""
-        try:
-            names = self.fs.ls(f"{self.base}/{path}", detail=False)
-        except FileNotFoundError:
-            return []
+        with self._reached():
+            try:
+                names = self.fs.ls(f"{self.base}/{path}", detail=False)
+            except FileNotFoundError:
+                return []
         return sorted(name.rstrip("/").rpartition("/")[2] for name in names)
 
     def publish(self, path: str, content: bytes) -> bool:
@@ -88,7 +114,8 @@ class Lake:
         if self.read(path) == content:
             return False
         if not self.is_local:
-            self.fs.pipe_file(f"{self.base}/{path}", content)
+            with self._reached():
+                self.fs.pipe_file(f"{self.base}/{path}", content)
             return True
         target = Path(self.base, path)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +131,8 @@ class Lake:
     def publish_file(self, path: str, source: Path) -> None:
         """Move a finished file from `incoming` to its place, whole."""
         if not self.is_local:
-            self.fs.put_file(str(source), f"{self.base}/{path}")
+            with self._reached():
+                self.fs.put_file(str(source), f"{self.base}/{path}")
             source.unlink(missing_ok=True)
             return
         target = Path(self.base, path)
@@ -115,8 +143,7 @@ class Lake:
     def incoming(self) -> Iterator[Path]:
         """A folder for downloads, on the lake's own disk where it has one; emptied when done."""
         if self.is_local:
-            home = Path(self.base, layout.INCOMING)
-            home.mkdir(parents=True, exist_ok=True)
+            home = self._writable(Path(self.base, layout.INCOMING))
             _sweep(home)
             folder = Path(tempfile.mkdtemp(prefix=f".{os.getpid()}-", dir=home))
         else:
@@ -133,7 +160,7 @@ class Lake:
             yield
             return
         path = Path(self.base, paths.lock)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writable(path.parent)
         lock = FileLock(path)
         try:
             lock.acquire(timeout=_LOCK_SECONDS)

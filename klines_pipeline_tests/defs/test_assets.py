@@ -190,3 +190,12 @@ def test_a_resampled_day_without_its_table_fails_and_says_what_to_do(
     assert "Materialize binance/spot/klines_1m for that day first" in str(
         failure.step_failure_data.user_failure_data.description
     )
+
+
+def test_a_range_that_runs_backwards_is_refused_in_a_sentence(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    result = run(definitions, instance, "2024-03-05", "2024-03-01")
+
+    [failure] = [event for event in result.all_events if event.is_step_failure and "checks" not in str(event.step_key)]
+    assert "The range holds no day" in str(failure.step_failure_data.user_failure_data.description)
