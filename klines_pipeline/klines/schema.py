@@ -45,7 +45,6 @@ WIRE_SCHEMA = pl.Schema({column.name: column.dtype for column in KEY_COLUMNS + M
 """What an exchange's parser returns: a kline without its provenance."""
 
 MARKET_NAMES = tuple(column.name for column in MARKET_COLUMNS)
-KEY_NAMES = tuple(column.name for column in KEY_COLUMNS)
 
 VISION = "vision"
 REST = "rest"

@@ -44,7 +44,9 @@ def ask_slice(market: Market, dataset: Dataset, request: SliceRequest, error: Ex
     return Outcome(request, SliceState.OK, answer, None, answer.http_status, answer.attempts)
 
 
-def closed_rows(outcomes: Sequence[Outcome], day: date, dataset: Dataset, now: datetime) -> Sieved:
+def closed_rows(
+    outcomes: Sequence[Outcome], day: date, dataset: Dataset, *, now: datetime, nullable: tuple[str, ...]
+) -> Sieved:
     """Klines of the answers that were asked for and are closed at `now`."""
     frames = [
         done.answer.frame.filter(
@@ -57,7 +59,7 @@ def closed_rows(outcomes: Sequence[Outcome], day: date, dataset: Dataset, now: d
     ]
     empty = WIRE_SCHEMA.to_frame().with_columns(pl.lit(now).cast(UTC_TIME).alias("seen"))
     wire = pl.concat([empty, *(frame.cast({"seen": UTC_TIME}) for frame in frames)])
-    sieved = sieve(wire, day, REST)
+    sieved = sieve(wire, day, REST, nullable=nullable)
     return sieved._replace(kept=with_provenance(sieved.kept, REST, pl.lit(0), pl.col("seen")))
 
 

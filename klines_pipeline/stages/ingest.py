@@ -150,12 +150,12 @@ class Ingest:
         return replace(result, failures=_failures(result, self.stages))
 
     def _warn(self, result: DayResult) -> None:
-        """What ends well but should be looked at: archives that are published and could not be used."""
+        """What ends well but should be looked at: archives that are published and could not be verified."""
         entries = result.archived.entries.values() if result.archived else ()
         unusable = [entry for entry in entries if entry.state in UNUSABLE or entry.http_status == _LISTED_BUT_GONE]
         if unusable:
             first = unusable[0]
-            text = "%s %s: %d archive(s) cannot be used, REST was asked instead. %s: %s"
+            text = "%s %s: %d archive(s) not verified; the certificates say where the rows come from. %s: %s"
             LOG.warning(text, self.dataset, result.day, len(unusable), first.symbol, first.problem or first.state)
 
     def _archived(self, begun: PendingDay | ArchivedDay, work: Workshop) -> ArchivedDay:

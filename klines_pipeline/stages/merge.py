@@ -102,7 +102,7 @@ def _evidence(
 
 
 def _digest(dataset: Dataset, entries: Mapping[str, ArchiveEntry], topped_up: ToppedUpDay, expected: TimeRange) -> str:
-    """Of everything the table and the certificates are made from, and nothing else (attempts and errors are not)."""
+    """Of everything the table and the certificates are made from, and nothing else (attempts and the wording of errors are not)."""
     facts = [
         _FORMAT,
         str(dataset.on_checksum_mismatch),
@@ -112,14 +112,17 @@ def _digest(dataset: Dataset, entries: Mapping[str, ArchiveEntry], topped_up: To
             for name, entry in sorted(entries.items())
             if name in dataset.symbols
         ],
-        [
-            (key, entry.state, _time(entry.start), _time(entry.end), _time(entry.requested_at), bool(entry.error))
-            for key, entry in sorted(topped_up.slices.items())
-        ],
+        [_asked(entry) for _, entry in sorted(topped_up.slices.items())],
         sorted(fingerprints(topped_up.rows).items()),
         topped_up.rows["ingested_at"].to_physical().to_list(),
     ]
     return blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
+
+
+def _asked(entry: SliceEntry) -> tuple[str | int | bool | None, ...]:
+    """What was asked, when, and how it ended, as far as a reason depends on it."""
+    times = (_time(moment) for moment in (entry.start, entry.end, entry.requested_at))
+    return (entry.slice_key, entry.state, *times, entry.http_status, bool(entry.error))
 
 
 def _time(instant: datetime | None) -> int | None:

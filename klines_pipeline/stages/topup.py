@@ -48,7 +48,7 @@ def top_up(
             raise error  # nothing tells the time, so nothing can be expected
         requests = _plan(market, dataset, archived, short, now, has, known)
     outcomes = list(pool.map(lambda request: ask_slice(market, dataset, request, error), requests))
-    fresh = closed_rows(outcomes, archived.day, dataset, now)
+    fresh = closed_rows(outcomes, archived.day, dataset, now=now, nullable=market.nullable)
     rows = pl.concat([stored, fresh.kept]).unique(["symbol", "open_time"], keep="first", maintain_order=True)
     rows = rows.sort("symbol", "open_time")
     slices = {**known, **entries_of(outcomes, known, rows)}
