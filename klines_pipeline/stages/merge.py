@@ -102,7 +102,7 @@ def _evidence(
 
 
 def _digest(dataset: Dataset, entries: Mapping[str, ArchiveEntry], topped_up: ToppedUpDay, expected: TimeRange) -> str:
-    """Of everything the table and the certificates are made from, and nothing else (attempts and the wording of errors are not)."""
+    """Of everything the table and the certificates are made from; attempts and the wording of errors are not."""
     facts = [
         _FORMAT,
         str(dataset.on_checksum_mismatch),
