@@ -15,7 +15,7 @@ from rich.table import Table
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, KlinesError, UnknownNameError
 from klines_pipeline.domain.utc_day import parse_day
-from klines_pipeline.exchanges.registry import check_words
+from klines_pipeline.exchanges.registry import check_dataset
 from klines_pipeline.query.certificates import certificates, is_settled, status
 from klines_pipeline.settings import Settings
 from klines_pipeline.storage.lake import Lake
@@ -115,7 +115,7 @@ def _configured(settings: Settings) -> tuple[Dataset, ...]:
             "No dataset is configured. Write a klines.yaml here that names one, or set KLINES_CONFIG to another."
         )
     for dataset in settings.datasets:
-        check_words(dataset.exchange, dataset.market, str(dataset.interval), where=f"klines.yaml: {dataset}")
+        check_dataset(dataset, where=f"klines.yaml: {dataset}")
     return settings.datasets
 
 

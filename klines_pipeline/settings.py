@@ -4,6 +4,7 @@ Whether an exchange knows the words used here is checked when definitions are bu
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -23,14 +24,7 @@ from klines_pipeline.domain.utc_day import parse_day
 
 CONFIG_NAME = "klines.yaml"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-ENDPOINTS = (
-    "vision_list_url",
-    "vision_download_url",
-    "binance_spot_url",
-    "binance_um_url",
-    "binance_cm_url",
-    "okx_url",
-)
+_ENDPOINT = re.compile(r"KLINES_([A-Z0-9_]+_URL)")
 
 
 def _reader(read: Callable[[str], Any]) -> BeforeValidator:
@@ -75,12 +69,6 @@ class DatasetParagraph(_Strict):
                 raise ValueError(f"{target} cannot be resampled from {self.interval}; name a longer multiple of it.")
         return self
 
-    @model_validator(mode="after")
-    def _spot_has_no_funding(self) -> "DatasetParagraph":
-        if self.funding:
-            raise ValueError(f"funding: {self.exchange} {self.market} has no funding rates; leave it out.")
-        return self
-
     def dataset(self) -> Dataset:
         """As the rest of the project knows it."""
         return Dataset(
@@ -88,6 +76,7 @@ class DatasetParagraph(_Strict):
             market=self.market,
             interval=self.interval,
             symbols=tuple(sorted(set(self.symbols))),
+            funding=self.funding,
             start=self.start,
             resample=tuple(sorted(set(self.resample))),
             on_checksum_mismatch=self.on_checksum_mismatch,
@@ -123,7 +112,7 @@ class Settings:
         return cls(
             lake=lake,
             datasets=_datasets(config, str(path)),
-            endpoints={name: url for name in ENDPOINTS if (url := _url(env, f"KLINES_{name.upper()}"))},
+            endpoints=_endpoints(env),
             log_level=_log_level(env.get("KLINES_LOG_LEVEL", "INFO")),
             lake_options=lake_options(lake, env),
         )
@@ -134,6 +123,12 @@ def _text_of(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read ({error}).") from None
+
+
+def _endpoints(env: Mapping[str, str]) -> dict[str, str]:
+    """Every KLINES_..._URL by its name in lower case; which of them an exchange knows, its registry tells."""
+    found = {match[1].lower(): variable for variable in env if (match := _ENDPOINT.fullmatch(variable))}
+    return {name: url for name, variable in sorted(found.items()) if (url := _url(env, variable))}
 
 
 def _url(env: Mapping[str, str], variable: str) -> str | None:

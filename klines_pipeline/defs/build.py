@@ -7,15 +7,16 @@ import dagster as dg
 from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
-from klines_pipeline.exchanges.registry import check_words
+from klines_pipeline.exchanges.registry import check_dataset, check_endpoints
 from klines_pipeline.settings import Settings
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """No network, no listing, no file beyond klines.yaml."""
     logging.getLogger("klines_pipeline").setLevel(settings.log_level)
+    check_endpoints(settings.endpoints)
     for dataset in settings.datasets:
-        check_words(dataset.exchange, dataset.market, str(dataset.interval), where=f"klines.yaml: {dataset}")
+        check_dataset(dataset, where=f"klines.yaml: {dataset}")
     return dg.Definitions(
         assets=[
             *(build_assets(dataset) for dataset in settings.datasets),

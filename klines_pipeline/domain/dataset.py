@@ -8,6 +8,7 @@ from datetime import date
 
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ChecksumPolicy
+from klines_pipeline.domain.universe import SymbolFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,9 @@ class Dataset:
     symbols: tuple[str, ...]
     start: date
     resample: tuple[Interval, ...] = ()
+    chosen: SymbolFilter | None = None
+    """Where given, `symbols` are those of one day: resolved when the day is ingested, empty before."""
+    funding: bool = False
     on_checksum_mismatch: ChecksumPolicy = ChecksumPolicy.QUARANTINE
 
     @property

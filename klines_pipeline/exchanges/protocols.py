@@ -11,6 +11,20 @@ import polars as pl
 from klines_pipeline.domain.errors import TransientError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ArchiveState, Life
+from klines_pipeline.domain.universe import SymbolFacts
+from klines_pipeline.exchanges.funding import FundingSource
+from klines_pipeline.klines.schema import KLINE_SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class MarketWords:
+    """What klines.yaml may say of a market, and what follows from it before anything is asked."""
+
+    intervals: tuple[str, ...]
+    archived: bool = True
+    """Whether kline archives are published."""
+    funding: bool = False
+    """Whether there are funding rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,10 @@ class KlineArchive(Protocol):
     """A bucket of daily archives."""
 
     def key(self, symbol: str, interval: Interval, day: date) -> str:
-        """The archive's key in the bucket."""
+        """The archive's key in the bucket; empty where the exchange publishes no archives."""
+
+    def symbols(self) -> Sequence[str]:
+        """Every symbol with archives, delisted ones included, in a paged pass over folders."""
 
     def survey(self, symbols: Sequence[str], interval: Interval, first: date, last: date) -> Survey:
         """List what is published for each symbol from `first` to `last`; the bucket's own clock tells the time."""
@@ -110,8 +127,8 @@ class KlineApi(Protocol):
     def now(self) -> datetime:
         """The exchange's server time."""
 
-    def symbols(self) -> Mapping[str, str]:
-        """Every symbol the market names today, with its status."""
+    def symbols(self) -> Mapping[str, SymbolFacts]:
+        """Every symbol the market names today."""
 
     def first_open_time(self, symbol: str, interval: Interval) -> datetime | None:
         """Open time of the symbol's very first kline; None while it has none."""
@@ -127,3 +144,9 @@ class Market:
     archive: KlineArchive
     api: KlineApi
     nullable: tuple[str, ...] = ()
+    """Columns the exchange does not publish."""
+    schema: pl.Schema = field(default_factory=lambda: KLINE_SCHEMA)
+    """Columns of the market's tables."""
+    describe: Callable[[str], SymbolFacts] = lambda symbol: SymbolFacts(symbol=symbol)
+    """What a symbol's name alone tells."""
+    funding: FundingSource | None = None

@@ -47,6 +47,8 @@ class RestHost:
     weight_header: str
     check_body: Callable[[int, Any, str], None]
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    default_silence: float = _DEFAULT_RETRY_AFTER
+    """Seconds to wait after a 429 that names none."""
     breaker: Breaker = field(init=False)
     client: httpx.Client = field(init=False)
     blocked: BlockedError | None = None
@@ -57,12 +59,17 @@ class RestHost:
         limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
         self.client = httpx.Client(timeout=httpx.Timeout(20.0, connect=10.0), limits=limits)
 
-    def get(self, path: str, params: Mapping[str, str | int], weight: int) -> JsonAnswer:
-        """GET and parse JSON. BlockedError and BannedError end all further asking of this host."""
+    def get(
+        self, path: str, params: Mapping[str, str | int], weight: int, *, lane: WeightBudget | None = None
+    ) -> JsonAnswer:
+        """GET and parse JSON. BlockedError and BannedError end all further asking of this host.
+
+        A `lane` is the budget of an endpoint that the host counts apart from all others.
+        """
         if self.blocked is not None:
             raise self.blocked.with_traceback(None)
         try:
-            (body, response), attempts = ask(lambda: self._once(path, params, weight), self.policy, self.breaker)
+            (body, response), attempts = ask(lambda: self._once(path, params, weight, lane), self.policy, self.breaker)
         except BlockedError as error:
             if self.blocked is None:
                 LOG.warning("%s", error)
@@ -71,43 +78,50 @@ class RestHost:
         served_at = parse_http_date(response.headers.get("date"))
         return JsonAnswer(body, str(response.url), attempts, response.status_code, served_at)
 
-    def _once(self, path: str, params: Mapping[str, str | int], weight: int) -> tuple[Any, httpx.Response]:
-        self.budget.take(weight)
+    def _once(
+        self, path: str, params: Mapping[str, str | int], weight: int, lane: WeightBudget | None
+    ) -> tuple[Any, httpx.Response]:
+        budget = lane or self.budget
+        budget.take(weight)
         seen: str | None = None
         try:
             with self.budget.lock:
                 self.requests += 1
             response = self.client.get(self.url + path, params=dict(params))
-            seen = response.headers.get(self.weight_header)
+            seen = response.headers.get(self.weight_header) if lane is None else None
         except httpx.HTTPError as error:
             raise TransientError(f"{self.url}{path}: {error or type(error).__name__}.") from None
         finally:
-            self.budget.settle(weight, int(seen) if seen and seen.isascii() and seen.isdigit() else None)
-        return self._read(response), response
+            budget.settle(weight, int(seen) if seen and seen.isascii() and seen.isdigit() else None)
+        return self._read(response, budget), response
 
-    def _read(self, response: httpx.Response) -> Any:
+    def _read(self, response: httpx.Response, budget: WeightBudget) -> Any:
         status, url = response.status_code, str(response.url)
-        self._refuse(response)
+        self._refuse(response, budget)
         try:
             body = response.json()
         except (ValueError, RecursionError):
             text = f"{url} answered HTTP {status} with something that is not JSON."
             raise TransientError(text, http_status=status) from None
-        self.check_body(status, body, url)
+        try:
+            self.check_body(status, body, url)
+        except RateLimitedError as error:
+            budget.close(error.retry_after)
+            raise
         return body
 
-    def _refuse(self, response: httpx.Response) -> None:
+    def _refuse(self, response: httpx.Response, budget: WeightBudget) -> None:
         """Raise what the status alone decides."""
         status, host = response.status_code, urlsplit(self.url).netloc
         if status == httpx.codes.TOO_MANY_REQUESTS:
-            wait = _retry_after(response)
+            wait = _retry_after(response, self.default_silence)
             if wait > _LONGEST_SILENCE:
                 text = f"{host} asks for {wait:.0f} s of silence (HTTP 429); run again after it."
                 raise TransientError(text, http_status=status)
-            self.budget.close(wait)
+            budget.close(wait)
             raise RateLimitedError(f"{host} asks for {wait:.0f} s of silence (HTTP 429).", retry_after=wait)
         if status == httpx.codes.IM_A_TEAPOT:
-            seconds = _retry_after(response)
+            seconds = _retry_after(response, _DEFAULT_RETRY_AFTER)
             until = (parse_http_date(response.headers.get("date")) or datetime.now(UTC)) + timedelta(seconds=seconds)
             text = f"{host} has banned this address until {until:%Y-%m-%d %H:%M:%S} UTC; nothing more is asked of it."
             raise BannedError(text, until=until, seconds=seconds)
@@ -121,8 +135,8 @@ class RestHost:
             raise TransientError(f"{response.url} answered HTTP {status}.", http_status=status)
 
 
-def _retry_after(response: httpx.Response) -> float:
-    """Seconds to wait; what is no plain number counts as a minute, and nothing as more than three days (a full ban)."""
+def _retry_after(response: httpx.Response, default: float) -> float:
+    """Seconds to wait, `default` for what is no plain number; nothing counts as more than three days (a full ban)."""
     text = response.headers.get("retry-after", "")
     is_number = text.isascii() and text.replace(".", "", 1).isdigit()
-    return min(float(text), _LONGEST_BAN) if is_number else _DEFAULT_RETRY_AFTER
+    return min(float(text), _LONGEST_BAN) if is_number else default

@@ -8,7 +8,7 @@ import polars as pl
 
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.klines.grid import TimeRange
-from klines_pipeline.klines.schema import KLINE_SCHEMA, REST, VISION
+from klines_pipeline.klines.schema import CONTRACT_SCHEMA, KLINE_SCHEMA, REST, VISION, table_names
 
 _DECIMALS = 8
 """Binance prints 8: rounding takes the float sum back to the decimal one."""
@@ -36,6 +36,7 @@ def resample_klines(
     """
     start = pl.col("open_time").dt.truncate(interval.name).alias("open_time")
     volumes = [pl.col(name) for name in KLINE_SCHEMA.names() if name.endswith("volume")]
+    counts = [pl.col(name) for name in ("trades", *CONTRACT_SCHEMA) if name in klines.columns]
     coarse = (
         klines.sort("symbol", "open_time")
         .group_by("symbol", start, maintain_order=True)
@@ -45,12 +46,12 @@ def resample_klines(
             pl.col("low").min(),
             pl.col("close").last(),
             *(pl.when(volume.null_count() == 0).then(volume.sum().round(_DECIMALS)) for volume in volumes),
-            pl.when(pl.col("trades").null_count() == 0).then(pl.col("trades").sum()),
+            *(pl.when(count.null_count() == 0).then(count.sum()) for count in counts),
             pl.when((pl.col("source") == REST).any()).then(pl.lit(REST)).otherwise(pl.lit(VISION)).alias("source"),
             pl.col("revision").max(),
             pl.col("ingested_at").max(),
         )
-        .select(KLINE_SCHEMA.names())
+        .select(table_names(klines))
     )
     coarse = coarse.filter(pl.col("open_time") + interval.duration <= closed_until)
     kept = coarse.join(_broken(interval, unexplained), on=["symbol", "open_time"], how="anti", maintain_order="left")

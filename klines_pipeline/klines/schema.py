@@ -39,20 +39,46 @@ PROVENANCE_COLUMNS = (
     Column("ingested_at", UTC_TIME, "when that archive version, or the REST answer, was first seen"),
 )
 
+CONTRACT_COLUMNS = (
+    Column("contracts", pl.Int64(), "contracts traded; only where the venue counts in contracts (`cm`)"),
+    Column("taker_buy_contracts", pl.Int64(), "contracts bought by takers; likewise"),
+)
+
 KLINE_COLUMNS = KEY_COLUMNS + MARKET_COLUMNS + PROVENANCE_COLUMNS
 KLINE_SCHEMA = pl.Schema({column.name: column.dtype for column in KLINE_COLUMNS})
 WIRE_SCHEMA = pl.Schema({column.name: column.dtype for column in KEY_COLUMNS + MARKET_COLUMNS})
 """What an exchange's parser returns: a kline without its provenance."""
 
 MARKET_NAMES = tuple(column.name for column in MARKET_COLUMNS)
+CONTRACT_SCHEMA = pl.Schema({column.name: column.dtype for column in CONTRACT_COLUMNS})
 
 VISION = "vision"
 REST = "rest"
 
 
-def empty_klines() -> pl.DataFrame:
-    """No rows, all columns."""
-    return KLINE_SCHEMA.to_frame()
+def with_contracts(schema: pl.Schema) -> pl.Schema:
+    """The schema of a market that counts in contracts: two columns more, at the end."""
+    return pl.Schema({**schema, **CONTRACT_SCHEMA})
+
+
+def schema_like(frame: pl.DataFrame) -> pl.Schema:
+    """The table's schema, with the columns of contracts where the frame has them."""
+    return with_contracts(KLINE_SCHEMA) if "contracts" in frame.columns else KLINE_SCHEMA
+
+
+def wire_schema_of(schema: pl.Schema) -> pl.Schema:
+    """WIRE_SCHEMA for a table's schema, its contract columns kept."""
+    return with_contracts(WIRE_SCHEMA) if "contracts" in schema else WIRE_SCHEMA
+
+
+def table_names(frame: pl.DataFrame) -> list[str]:
+    """The table's columns, in order, with those of contracts where the frame has them."""
+    return schema_like(frame).names()
+
+
+def market_names(frame: pl.DataFrame) -> list[str]:
+    """The columns that say what traded."""
+    return [*MARKET_NAMES, *(name for name in CONTRACT_SCHEMA if name in frame.columns)]
 
 
 def with_provenance(frame: pl.DataFrame, source: str, revision: pl.Expr, ingested_at: pl.Expr) -> pl.DataFrame:
@@ -61,7 +87,7 @@ def with_provenance(frame: pl.DataFrame, source: str, revision: pl.Expr, ingeste
         pl.lit(source).alias("source"),
         revision.cast(pl.Int16).alias("revision"),
         ingested_at.cast(UTC_TIME).alias("ingested_at"),
-    ).select(KLINE_SCHEMA.names())
+    ).select(table_names(frame))
 
 
 def slot(duration_us: int) -> pl.Expr:

@@ -11,7 +11,7 @@ from klines_pipeline.domain.errors import BannedError, BlockedError, RejectedReq
 from klines_pipeline.domain.states import ANSWERED, SliceState
 from klines_pipeline.exchanges.protocols import Market, RestAnswer
 from klines_pipeline.klines.ledgers import SliceEntry
-from klines_pipeline.klines.schema import REST, UTC_TIME, WIRE_SCHEMA, with_provenance
+from klines_pipeline.klines.schema import REST, UTC_TIME, wire_schema_of, with_provenance
 from klines_pipeline.klines.sieve import Sieved, sieve
 from klines_pipeline.klines.slices import SliceRequest, slice_id
 
@@ -44,9 +44,7 @@ def ask_slice(market: Market, dataset: Dataset, request: SliceRequest, error: Ex
     return Outcome(request, SliceState.OK, answer, None, answer.http_status, answer.attempts)
 
 
-def closed_rows(
-    outcomes: Sequence[Outcome], day: date, dataset: Dataset, *, now: datetime, nullable: tuple[str, ...]
-) -> Sieved:
+def closed_rows(outcomes: Sequence[Outcome], day: date, dataset: Dataset, *, now: datetime, market: Market) -> Sieved:
     """Klines of the answers that were asked for and are closed at `now`."""
     frames = [
         done.answer.frame.filter(
@@ -57,9 +55,9 @@ def closed_rows(
         for done in outcomes
         if done.answer is not None
     ]
-    empty = WIRE_SCHEMA.to_frame().with_columns(pl.lit(now).cast(UTC_TIME).alias("seen"))
+    empty = wire_schema_of(market.schema).to_frame().with_columns(pl.lit(now).cast(UTC_TIME).alias("seen"))
     wire = pl.concat([empty, *(frame.cast({"seen": UTC_TIME}) for frame in frames)])
-    sieved = sieve(wire, day, REST, nullable=nullable)
+    sieved = sieve(wire, day, REST, nullable=market.nullable)
     return sieved._replace(kept=with_provenance(sieved.kept, REST, pl.lit(0), pl.col("seen")))
 
 

@@ -8,10 +8,9 @@ from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA
 from klines_pipeline.klines.quality import RULES, DayTables, examine
-from klines_pipeline.klines.schema import KLINE_SCHEMA
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_table, stored_days
+from klines_pipeline.storage.tables import read_klines, read_table, stored_days
 
 _NAMED = 20
 
@@ -46,7 +45,7 @@ def examine_days(lake: Lake, dataset: Dataset, days: Sequence[date]) -> list[Fin
 
 def _tables(lake: Lake, paths: DayPaths) -> DayTables:
     return DayTables(
-        klines=read_table(lake, paths.klines, KLINE_SCHEMA),
+        klines=read_klines(lake, paths.klines),
         archives=read_table(lake, paths.archives, ARCHIVE_SCHEMA),
         certificates=read_table(lake, paths.certificates, CERTIFICATE_SCHEMA),
     )

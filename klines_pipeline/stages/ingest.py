@@ -172,7 +172,7 @@ class Ingest:
             topped_up = top_up(self.lake, self.market, self.dataset, archived, rows, rest)
             result = replace(result, topped_up=topped_up)
         if Stage.KLINES in self.stages:
-            known = result.topped_up or lake_state.topped_up_day(self.lake, self.dataset, archived)
+            known = result.topped_up or lake_state.topped_up_day(self.lake, self.market, self.dataset, archived)
             result = replace(result, merged=merge(self.lake, self.dataset, archived, known, rows))
         return result
 

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import IncompleteError
 from klines_pipeline.domain.utc_day import EPOCH
+from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry
 from klines_pipeline.klines.schema import WIRE_SCHEMA
 from klines_pipeline.stages.archive import load_entries
@@ -34,7 +35,7 @@ def _last_heard(entries: dict[str, ArchiveEntry]) -> datetime:
     return max((entry.fetched_at for entry in entries.values() if entry.fetched_at), default=EPOCH)
 
 
-def topped_up_day(lake: Lake, dataset: Dataset, archived: ArchivedDay) -> ToppedUpDay:
+def topped_up_day(lake: Lake, market: Market, dataset: Dataset, archived: ArchivedDay) -> ToppedUpDay:
     """What REST has given for the day so far."""
     slices = load_slices(lake, dataset, archived.day)
     heard = max((entry.completed_at for entry in slices.values() if entry.completed_at), default=EPOCH)
@@ -48,6 +49,6 @@ def topped_up_day(lake: Lake, dataset: Dataset, archived: ArchivedDay) -> Topped
     return ToppedUpDay(
         day=archived.day,
         slices=slices,
-        rows=load_rows(lake, dataset, archived.day),
+        rows=load_rows(lake, market, dataset, archived.day),
         now=max(heard, archived.now),
     )

@@ -19,7 +19,7 @@ from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.grid import TimeRange, expected_range, present_slots
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, REJECTED_SCHEMA, ArchiveEntry, SliceEntry
 from klines_pipeline.klines.merge import CONFLICT_SCHEMA, disagreeing_symbols, merge_klines
-from klines_pipeline.klines.schema import KLINE_SCHEMA, slot
+from klines_pipeline.klines.schema import slot
 from klines_pipeline.stages.results import ArchivedDay, MergedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
 from klines_pipeline.storage.lake import Lake
@@ -56,7 +56,7 @@ def merge(
         checked_at=topped_up.now,
     )
     day = _Day(
-        _with_others(merged.klines, read_table(lake, paths.klines, KLINE_SCHEMA), configured),
+        _with_others(merged.klines, read_table(lake, paths.klines, archives.market.schema), configured),
         _with_others(merged.conflicts, read_table(lake, paths.conflicts, CONFLICT_SCHEMA), configured),
         _with_others(certificates, read_table(lake, paths.certificates, CERTIFICATE_SCHEMA), configured),
     )
@@ -156,7 +156,7 @@ def _publish(
     """Conflicts, table, certificates, in this order: the certificates' digest says that the others are there."""
     if day.conflicts.height or read_table(lake, paths.conflicts, CONFLICT_SCHEMA).height:
         lake.publish(paths.conflicts, to_parquet(day.conflicts))
-    content = klines_to_parquet(day.klines.select(KLINE_SCHEMA.names()), paths.identity)
+    content = klines_to_parquet(day.klines, paths.identity)
     changed = lake.publish(paths.klines, content)
     lasting = _keep_check_times(day.certificates, read_table(lake, paths.certificates, CERTIFICATE_SCHEMA))
     metadata = {

@@ -7,6 +7,7 @@ from datetime import date
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, TransientError, UnknownNameError
 from klines_pipeline.domain.states import Life
+from klines_pipeline.domain.universe import SymbolFacts
 from klines_pipeline.exchanges.protocols import KlineApi, Survey
 
 
@@ -25,7 +26,7 @@ def place(api: KlineApi, dataset: Dataset, survey: Survey, days: Sequence[date],
     return replace(survey, lives=lives)
 
 
-def _refuse_unknown(newcomers: frozenset[str], dataset: Dataset, named: Mapping[str, str]) -> None:
+def _refuse_unknown(newcomers: frozenset[str], dataset: Dataset, named: Mapping[str, SymbolFacts]) -> None:
     for symbol in sorted(newcomers.difference(named)):
         known = {*named, *dataset.symbols} - {symbol}
         raise UnknownNameError("symbol", symbol, known, where=f"{dataset}, symbols")

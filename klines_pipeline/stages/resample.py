@@ -11,10 +11,9 @@ from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
 from klines_pipeline.klines.resample import resample_klines
-from klines_pipeline.klines.schema import KLINE_SCHEMA
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import klines_to_parquet, read_table
+from klines_pipeline.storage.tables import klines_to_parquet, read_klines, read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def resample_day(lake: Lake, dataset: Dataset, interval: Interval, day: date) ->
     }
     expected = max(row["expected"] for row in certificates.iter_rows(named=True))
     resampled = resample_klines(
-        read_table(lake, paths.klines, KLINE_SCHEMA),
+        read_klines(lake, paths.klines),
         interval,
         closed_until=day_start(day) + expected * dataset.interval.duration,
         unexplained=unexplained,

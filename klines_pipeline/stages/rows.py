@@ -12,7 +12,7 @@ from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.states import ArchiveState, ChecksumPolicy
 from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.klines.ledgers import ArchiveEntry
-from klines_pipeline.klines.schema import UTC_TIME, VISION, WIRE_SCHEMA, empty_klines, with_provenance
+from klines_pipeline.klines.schema import UTC_TIME, VISION, wire_schema_of, with_provenance
 from klines_pipeline.klines.sieve import sieve
 from klines_pipeline.stages.results import ArchivedDay
 from klines_pipeline.stages.versions import path_of
@@ -37,7 +37,7 @@ class RowSource:
     def unverified(self) -> pl.DataFrame:
         """Rows of quarantined archives, where the dataset's policy lets REST vouch for them; none otherwise."""
         if self.dataset.on_checksum_mismatch is not ChecksumPolicy.CROSS_CHECK:
-            return empty_klines()
+            return self.market.schema.to_frame()
         return self.quarantined()
 
     def quarantined(self) -> pl.DataFrame:
@@ -51,11 +51,12 @@ class RowSource:
             if entry.state in states and name in (self.dataset.symbols if symbols is None else symbols)
         }
         if not wanted:
-            return empty_klines()
+            return self.market.schema.to_frame()
         in_memory = set(self.archived.fetched["symbol"].unique())
         elsewhere = [entry for name, entry in wanted.items() if name not in in_memory and entry.rows]
         read = self._read(elsewhere)
-        frame = pl.concat([self.archived.fetched.filter(pl.col("symbol").is_in(list(wanted))), read])
+        fetched = self.archived.fetched.filter(pl.col("symbol").is_in(list(wanted)))
+        frame = pl.concat([part for part in (fetched, read) if part.height] or [read])
         versions = pl.DataFrame(
             [(name, entry.revision, entry.first_seen_at) for name, entry in wanted.items()],
             schema={"symbol": pl.String, "version": pl.Int16, "seen": UTC_TIME},
@@ -66,7 +67,7 @@ class RowSource:
 
     def _read(self, entries: Sequence[ArchiveEntry]) -> pl.DataFrame:
         if not entries:
-            return WIRE_SCHEMA.to_frame()
+            return wire_schema_of(self.market.schema).to_frame()
         with ThreadPoolExecutor(_THREADS, "mirror") as pool:
             opened = pool.map(self._text, entries)
             texts = {entry.symbol: text for entry, text in zip(entries, opened, strict=True)}

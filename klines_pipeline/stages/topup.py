@@ -20,7 +20,7 @@ from klines_pipeline.klines.ledgers import (
     slice_entries,
     to_frame,
 )
-from klines_pipeline.klines.schema import KLINE_SCHEMA, UTC_TIME
+from klines_pipeline.klines.schema import UTC_TIME
 from klines_pipeline.klines.slices import AWAITED, SliceRequest, plan_slices
 from klines_pipeline.stages.asking import ask_slice, closed_rows, entries_of
 from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
@@ -37,7 +37,7 @@ def top_up(
 ) -> ToppedUpDay:
     """Ask what is missing and record every slice. Rows of complete archives are not even read."""
     paths, before = DayPaths.of(dataset, archived.day), market.api.requests
-    known, stored = load_slices(lake, dataset, archived.day), load_rows(lake, dataset, archived.day)
+    known, stored = load_slices(lake, dataset, archived.day), load_rows(lake, market, dataset, archived.day)
     short = _incomplete(dataset, archived)
     has = present_slots(pl.concat([archives.verified(short), _vouched(stored, known)]), dataset.interval)
     now, error = archived.now, None
@@ -48,7 +48,7 @@ def top_up(
             raise error  # nothing tells the time, so nothing can be expected
         requests = _plan(market, dataset, archived, short, now, has, known)
     outcomes = list(pool.map(lambda request: ask_slice(market, dataset, request, error), requests))
-    fresh = closed_rows(outcomes, archived.day, dataset, now=now, nullable=market.nullable)
+    fresh = closed_rows(outcomes, archived.day, dataset, now=now, market=market)
     rows = pl.concat([stored, fresh.kept]).unique(["symbol", "open_time"], keep="first", maintain_order=True)
     rows = rows.sort("symbol", "open_time")
     slices = {**known, **entries_of(outcomes, known, rows)}
@@ -72,9 +72,9 @@ def load_slices(lake: Lake, dataset: Dataset, day: date) -> dict[str, SliceEntry
     return slice_entries(read_table(lake, DayPaths.of(dataset, day).slices, SLICE_SCHEMA))
 
 
-def load_rows(lake: Lake, dataset: Dataset, day: date) -> pl.DataFrame:
+def load_rows(lake: Lake, market: Market, dataset: Dataset, day: date) -> pl.DataFrame:
     """The klines REST has given for the day."""
-    return read_table(lake, DayPaths.of(dataset, day).rest_klines, KLINE_SCHEMA)
+    return read_table(lake, DayPaths.of(dataset, day).rest_klines, market.schema)
 
 
 def _vouched(rows: pl.DataFrame, known: Mapping[str, SliceEntry]) -> pl.DataFrame:

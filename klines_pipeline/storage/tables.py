@@ -3,7 +3,7 @@
 Bytes are deterministic: the same frame and metadata give the same file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from io import BytesIO
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from klines_pipeline.domain.errors import DamagedFileError
+from klines_pipeline.klines.schema import KLINE_SCHEMA, schema_like
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import day_of, table_folder
 
@@ -63,14 +64,23 @@ def to_parquet(frame: pl.DataFrame, metadata: Mapping[str, str] | None = None) -
 def read_table(lake: Lake, path: str, schema: pl.Schema) -> pl.DataFrame:
     """The whole file in the given schema; no rows where there is no file."""
     content = lake.read(path)
-    if content is None:
-        return schema.to_frame()
+    return schema.to_frame() if content is None else _decode(lake, path, content, lambda _: schema)
+
+
+def _decode(lake: Lake, path: str, content: bytes, schema_for: Callable[[pl.DataFrame], pl.Schema]) -> pl.DataFrame:
     try:
-        return pl.read_parquet(content, hive_partitioning=False).select(schema.names()).cast(schema)
+        frame = pl.read_parquet(content, hive_partitioning=False)
+        return frame.select(schema_for(frame).names()).cast(dict(schema_for(frame)))  # type: ignore[arg-type]
     except pl.exceptions.PolarsError as error:
         raise DamagedFileError(
             f"{lake.uri(path)} is damaged ({str(error).splitlines()[0]}). Delete it, then materialize the day again."
         ) from None
+
+
+def read_klines(lake: Lake, path: str) -> pl.DataFrame:
+    """A file of klines, with the columns of contracts where the market counts in them."""
+    content = lake.read(path)
+    return KLINE_SCHEMA.to_frame() if content is None else _decode(lake, path, content, schema_like)
 
 
 def read_metadata(lake: Lake, path: str) -> dict[str, str]:

@@ -13,9 +13,10 @@ import yaml
 
 from klines_pipeline import load
 from klines_pipeline.domain.states import Reason
+from klines_pipeline.exchanges.registry import url_variables
 from klines_pipeline.klines.quality import RULES
 from klines_pipeline.klines.schema import KLINE_COLUMNS
-from klines_pipeline.settings import ENDPOINTS, read_config
+from klines_pipeline.settings import read_config
 from klines_pipeline_tests.acceptance.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text("utf-8")
@@ -83,7 +84,7 @@ def test_the_query_of_the_readme_prints_the_rows_of_the_readme(demo: Demo, monke
 
 def test_every_variable_in_the_readme_is_read_and_every_one_of_spot_is_in_it() -> None:
     named = set(re.findall(r"KLINES_[A-Z_]+", README))
-    known = {"KLINES_LAKE", "KLINES_CONFIG", "KLINES_LOG_LEVEL", *(f"KLINES_{name.upper()}" for name in ENDPOINTS)}
+    known = {"KLINES_LAKE", "KLINES_CONFIG", "KLINES_LOG_LEVEL", *url_variables()}
 
     assert named <= known
     assert known - named == {"KLINES_BINANCE_UM_URL", "KLINES_BINANCE_CM_URL", "KLINES_OKX_URL"}

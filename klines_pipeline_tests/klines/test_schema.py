@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from klines_pipeline.klines.schema import KLINE_COLUMNS, KLINE_SCHEMA, REST, WIRE_SCHEMA, empty_klines, with_provenance
+from klines_pipeline.klines.schema import KLINE_COLUMNS, KLINE_SCHEMA, REST, WIRE_SCHEMA, with_provenance
 from klines_pipeline_tests.klines.frames import at, klines
 
 CONTRACT = {
@@ -36,5 +36,5 @@ def test_wire_rows_with_provenance_are_table_rows() -> None:
 
     rows = with_provenance(wire, REST, pl.lit(0), pl.lit(at(5)))
 
-    assert rows.schema == KLINE_SCHEMA == empty_klines().schema
+    assert rows.schema == KLINE_SCHEMA
     assert rows.select("source", "revision", "ingested_at").unique().rows() == [(REST, 0, at(5))]

@@ -1,16 +1,23 @@
 """Binance, assembled: a row of the markets table with its archive and REST clients."""
 
 from collections.abc import Mapping
+from functools import partial
 
-from klines_pipeline.exchanges.binance.markets import ENDPOINTS, KLINES_HAVE_NO, MARKETS
+from klines_pipeline.exchanges.binance.markets import ENDPOINTS, MARKETS
+from klines_pipeline.exchanges.binance.names import describe
 from klines_pipeline.exchanges.binance.rest import WEIGHT_HEADER, BinanceRest, check_body
 from klines_pipeline.exchanges.binance.vision import VisionArchive
 from klines_pipeline.exchanges.budget import WeightBudget
-from klines_pipeline.exchanges.protocols import Market
+from klines_pipeline.exchanges.protocols import Market, MarketWords
 from klines_pipeline.exchanges.rest_host import RestHost
+from klines_pipeline.klines.schema import KLINE_SCHEMA, with_contracts
 
-VOCABULARY = {name: row.intervals for name, row in MARKETS.items()}
-"""Markets and their intervals."""
+WORDS = {name: MarketWords(intervals=row.intervals, funding=row.funding) for name, row in MARKETS.items()}
+"""Markets as klines.yaml may name them."""
+URLS = tuple(ENDPOINTS)
+"""Names of the URLs that may be replaced."""
+_NO_QUOTE_VOLUME = ("quote_volume", "taker_buy_quote_volume")
+"""COIN-M publishes contracts and base volume; the quote volume is made from the contract size."""
 
 
 def connect(market: str, endpoints: Mapping[str, str]) -> Market:
@@ -19,4 +26,10 @@ def connect(market: str, endpoints: Mapping[str, str]) -> Market:
     urls = {name: endpoints.get(name, default).rstrip("/") for name, default in ENDPOINTS.items()}
     host = RestHost(urls[row.endpoint], WeightBudget(row.weight_limit), WEIGHT_HEADER, check_body)
     archive = VisionArchive(row, urls["vision_list_url"], urls["vision_download_url"])
-    return Market(archive=archive, api=BinanceRest(row, host), nullable=KLINES_HAVE_NO)
+    return Market(
+        archive=archive,
+        api=BinanceRest(row, host),
+        nullable=_NO_QUOTE_VOLUME if row.contracts else (),
+        schema=with_contracts(KLINE_SCHEMA) if row.contracts else KLINE_SCHEMA,
+        describe=partial(describe, row),
+    )

@@ -37,11 +37,14 @@ class Page(NamedTuple):
 
     objects: list[ListedObject]
     truncated: bool
+    folders: list[str] = []  # noqa: RUF012 - NamedTuple defaults are not shared state: nobody changes a page
 
 
-def listing_query(prefix: str, *, start_after: str = "", max_keys: int = PAGE) -> str:
-    """The query string of one page."""
+def listing_query(prefix: str, *, start_after: str = "", max_keys: int = PAGE, folders: bool = False) -> str:
+    """The query string of one page: of keys, or of the folders right under the prefix."""
     query = {"list-type": "2", "prefix": prefix, "max-keys": str(max_keys)}
+    if folders:
+        query["delimiter"] = "/"
     if start_after:
         query["start-after"] = start_after
     return urlencode(query)
@@ -59,7 +62,8 @@ def parse_page(body: bytes) -> Page:
         objects = [_object(entry) for entry in root.iterfind(f"{_S3}Contents")]
     except ValueError as error:
         raise TransientError(f"the bucket's listing has an entry that cannot be read ({error}).") from None
-    return Page(objects, _text(root, "IsTruncated") == "true")
+    folders = [_text(entry, "Prefix") for entry in root.iterfind(f"{_S3}CommonPrefixes")]
+    return Page(objects, _text(root, "IsTruncated") == "true", folders)
 
 
 def _object(entry: ElementTree.Element) -> ListedObject:

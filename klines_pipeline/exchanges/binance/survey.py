@@ -5,15 +5,17 @@ How a page is read and what it tells of a symbol's life stands in `listing`.
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
-from klines_pipeline.domain.errors import NotPublishedError, TransientError
+from klines_pipeline.domain.errors import ConfigurationError, NotPublishedError, TransientError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import Life
+from klines_pipeline.domain.symbol import check_symbol
 from klines_pipeline.domain.utc_day import days_between
-from klines_pipeline.exchanges.binance.keys import CHECKSUM, archive_stem, folder_of
+from klines_pipeline.exchanges.binance.keys import CHECKSUM, archive_stem, folder_of, symbols_folder
 from klines_pipeline.exchanges.binance.listing import (
     HORIZON,
     ONE_DAY,
@@ -42,9 +44,9 @@ class BucketListing:
     policy: RetryPolicy
     breaker: Breaker
 
-    def page(self, prefix: str, start_after: str, max_keys: int) -> tuple[Page, datetime]:
+    def page(self, prefix: str, start_after: str, max_keys: int, *, folders: bool = False) -> tuple[Page, datetime]:
         """One page, and the bucket's clock."""
-        query = listing_query(prefix, start_after=start_after, max_keys=max_keys)
+        query = listing_query(prefix, start_after=start_after, max_keys=max_keys, folders=folders)
 
         def call() -> tuple[Page, datetime]:
             body = bytearray()
@@ -57,6 +59,16 @@ class BucketListing:
             return ask(call, self.policy, self.breaker)[0]
         except NotPublishedError as error:
             raise TransientError(f"{error} Is KLINES_VISION_LIST_URL right?", http_status=404) from None
+
+    def folders(self, prefix: str) -> list[str]:
+        """Names of all folders right under a prefix, 1,000 a page."""
+        names, after = list[str](), ""
+        while True:
+            page, _ = self.page(prefix, after, PAGE, folders=True)
+            names += [folder.removeprefix(prefix).rstrip("/") for folder in page.folders]
+            if not page.truncated or not page.folders:
+                return names
+            after = page.folders[-1].rstrip("/") + "0"  # the byte after "/": past everything in that folder
 
     def days(self, stem: str, start: date, reach: date) -> tuple[list[ListedObject], bool, datetime]:
         """Objects of the days from `start` to `reach`, whether more follow, and the bucket's clock."""
@@ -71,6 +83,15 @@ class BucketListing:
             after = page.objects[-1].key
             if after > f"{stem}{reach}.zip{CHECKSUM}":
                 return objects, True, now
+
+
+def listed_symbols(listing: BucketListing, market: BinanceMarket) -> list[str]:
+    """Every symbol that has ever had a daily archive; folders whose name cannot be a symbol are junk."""
+    names = []
+    for name in listing.folders(symbols_folder(market.directory)):
+        with suppress(ConfigurationError):
+            names.append(check_symbol(name))
+    return names
 
 
 class Surveyed(NamedTuple):

@@ -15,7 +15,7 @@ from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.exchanges.binance.keys import CHECKSUM, archive_stem
 from klines_pipeline.exchanges.binance.markets import BinanceMarket
-from klines_pipeline.exchanges.binance.survey import BucketListing, survey
+from klines_pipeline.exchanges.binance.survey import BucketListing, listed_symbols, survey
 from klines_pipeline.exchanges.binance.wire import parse_texts
 from klines_pipeline.exchanges.download import Received, download
 from klines_pipeline.exchanges.protocols import FetchedArchive, Parsed, Survey
@@ -45,6 +45,10 @@ class VisionArchive:
     def key(self, symbol: str, interval: Interval, day: date) -> str:
         """`data/spot/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2024-01-01.zip`."""
         return f"{archive_stem(self.market.directory, symbol, interval)}{day}.zip"
+
+    def symbols(self) -> Sequence[str]:
+        """See `survey.listed_symbols`."""
+        return listed_symbols(BucketListing(self.list_url, self.policy, self.listing_breaker), self.market)
 
     def survey(self, symbols: Sequence[str], interval: Interval, first: date, last: date) -> Survey:
         """See `survey.survey`."""
@@ -138,7 +142,7 @@ class VisionArchive:
     def parse(self, texts: Mapping[str, bytes], interval: Interval) -> Parsed:
         """See `wire.parse_texts`."""
         del interval
-        return parse_texts(texts)
+        return parse_texts(texts, contracts=self.market.contracts)
 
     def open(self, content: bytes, key: str, interval: Interval) -> bytes:
         """The CSV text of an archive's bytes."""

@@ -2,13 +2,13 @@
 
 import pytest
 
-from klines_pipeline.exchanges.binance.connect import VOCABULARY, connect
+from klines_pipeline.exchanges.binance.connect import WORDS, connect
 from klines_pipeline.exchanges.binance.markets import ENDPOINTS, MARKETS
 from klines_pipeline.exchanges.binance.rest import BinanceRest
 from klines_pipeline.exchanges.binance.vision import VisionArchive
 
 
-@pytest.mark.parametrize("market", VOCABULARY)
+@pytest.mark.parametrize("market", WORDS)
 def test_every_market_speaks_to_the_real_service_unless_told_otherwise(market: str) -> None:
     row = MARKETS[market]
 

@@ -30,8 +30,8 @@ def test_server_time_is_the_exchanges(api: KlineApi, exchange: EmbeddedExchange)
 def test_symbols_include_those_no_longer_trading(api: KlineApi) -> None:
     symbols = api.symbols()
 
-    assert symbols["BTCUSDT"] == symbols["币安人生USDT"] == "TRADING"
-    assert symbols["LUNAUSDT"] != "TRADING"
+    assert symbols["BTCUSDT"].status == symbols["币安人生USDT"].status == "TRADING"
+    assert symbols["LUNAUSDT"].status != "TRADING"
 
 
 @pytest.mark.parametrize("minutes", [1, 7, 1000])

@@ -1,0 +1,53 @@
+"""The archive of a market that publishes none: the survey tells the time, and every day is left to REST."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from klines_pipeline.domain.errors import BlockedError, CorruptArchiveError, TransientError
+from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.states import ArchiveState
+from klines_pipeline.exchanges.protocols import FetchedArchive, KlineApi, Parsed, Survey
+from klines_pipeline.klines.schema import WIRE_SCHEMA
+
+
+@dataclass(slots=True)
+class NoArchive:
+    """Stands where other markets have a bucket."""
+
+    api: KlineApi
+
+    def key(self, symbol: str, interval: Interval, day: date) -> str:
+        """There is none."""
+        del symbol, interval, day
+        return ""
+
+    def symbols(self) -> Sequence[str]:
+        """REST alone names symbols here."""
+        return ()
+
+    def survey(self, symbols: Sequence[str], interval: Interval, first: date, last: date) -> Survey:
+        """REST's time; every symbol is one without any archive."""
+        del interval, first, last
+        try:
+            now = self.api.now()
+        except (TransientError, BlockedError) as error:
+            unreachable = TransientError(str(error))
+            return Survey(None, {}, {}, dict.fromkeys(symbols, unreachable), frozenset())
+        return Survey(now, {}, {}, {}, frozenset(symbols))
+
+    def fetch(self, key: str, interval: Interval, new_file: Callable[[], Path]) -> FetchedArchive:
+        """Nothing to fetch."""
+        del key, interval, new_file
+        return FetchedArchive(ArchiveState.NOT_PUBLISHED, attempts=0)
+
+    def parse(self, texts: Mapping[str, bytes], interval: Interval) -> Parsed:
+        """Nothing to parse."""
+        del texts, interval
+        return Parsed(WIRE_SCHEMA.to_frame(), {})
+
+    def open(self, content: bytes, key: str, interval: Interval) -> bytes:
+        """Nothing to open."""
+        del content, interval
+        raise CorruptArchiveError(f"{key!r} cannot be an archive: this market publishes none.")

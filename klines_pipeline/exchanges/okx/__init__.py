@@ -1,0 +1,1 @@
+"""OKX: candles and funding rates from REST, spot and swaps."""
