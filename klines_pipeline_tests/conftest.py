@@ -94,13 +94,9 @@ def read_day(lake: Lake, table: str, day: str, *, interval: str = "1m", venue: s
 
 def certificate(lake: Lake, symbol: str, day: str, **where: str) -> dict[str, object]:
     """One symbol's certificate; `where` is interval and venue."""
-    return read_day(lake, "ledger/certificates", day, **where).row(
-        by_predicate=pl.col("symbol") == symbol, named=True
-    )
+    return read_day(lake, "ledger/certificates", day, **where).row(by_predicate=pl.col("symbol") == symbol, named=True)
 
 
 def archive_entry(lake: Lake, symbol: str, day: str, **where: str) -> dict[str, object]:
     """One symbol's row in the archives ledger; `where` is interval and venue."""
-    return read_day(lake, "ledger/archives", day, **where).row(
-        by_predicate=pl.col("symbol") == symbol, named=True
-    )
+    return read_day(lake, "ledger/archives", day, **where).row(by_predicate=pl.col("symbol") == symbol, named=True)
