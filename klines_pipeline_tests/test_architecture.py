@@ -14,6 +14,7 @@ LONGEST_MODULE = 250
 LEVELS = {
     "domain": 0,
     "klines": 1,
+    "funding": 1,
     "exchanges": 2,
     "storage": 2,
     "stages": 3,
@@ -233,6 +234,8 @@ PLANTED: dict[Rule, list[tuple[str, str]]] = {
         ("stages.x", "from klines_pipeline import load"),
         ("cli", "from klines_pipeline.defs.build import build_definitions"),
         ("klines.x", "def f():\n    from klines_pipeline.storage import lake"),
+        ("klines.x", "from klines_pipeline.funding.schema import REST"),
+        ("funding.x", "from klines_pipeline.klines.schema import REST"),
     ],
     strangers_are_imported: [
         ("stages.x", "import dagster as dg"),

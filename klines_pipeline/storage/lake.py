@@ -160,7 +160,7 @@ class Lake:
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
-    def locked(self, paths: layout.DayPaths) -> Iterator[None]:
+    def locked(self, paths: layout.DayPaths | layout.FundingPaths) -> Iterator[None]:
         """Hold a day against other runs on this disk. Object stores have no lock: there, whole files win or lose."""
         if not self.is_local:
             yield
