@@ -111,6 +111,8 @@ def _why_answered(gap: Gap, known: Evidence, day: date, *, whole: bool) -> Reaso
         return Reason(known.archive)
     if known.life is Life.PERHAPS_DELISTED and gap.end == day_end(day):
         return Reason.DELISTED
+    if gap.start == day_start(day) and known.before is None and (known.after or known.life is Life.FIRST_DAY):
+        return Reason.NOT_LISTED  # nothing in the day before either, and settlements since
     return Reason.NO_DATA if whole else Reason.NOT_PUBLISHED
 
 

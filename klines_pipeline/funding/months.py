@@ -35,7 +35,8 @@ class MonthHistory:
     def life(self, month: date, *, today: date, venue_months: Collection[date]) -> tuple[Life, ...]:
         """Where a month lies in the symbol's life; `venue_months`: those with an archive of the venue's bellwether.
 
-        An edge needs that witness: where the venue itself began or stopped publishing, no symbol is said to.
+        An edge needs that witness: where the venue itself began or stopped publishing, no symbol is said to. What lies
+        before both is left to REST; FIRST_DAY means at or before the first day.
         """
         if not self.months:
             return ()
@@ -45,7 +46,7 @@ class MonthHistory:
             ends = month == last and month_after(month) in venue_months
             return (*((Life.FIRST_DAY,) if begins else ()), *((Life.LAST_DAY,) if ends else ()))
         if month < first:
-            return (Life.NOT_LISTED,) if month in venue_months else ()
+            return (Life.NOT_LISTED if month in venue_months else Life.FIRST_DAY,)
         before = max((known for known in self.months if known < month), default=first)
         witness = min((known for known in venue_months if before < known <= month), default=None)
         if witness is None:
@@ -59,7 +60,7 @@ def life_of_day(lives: Collection[Life], day: date, first: date | None, last: da
     for life in lives:
         if life in NEVER_ASKED or life is Life.PERHAPS_DELISTED:
             return life
-        if life is Life.FIRST_DAY and first is not None and day <= first:
+        if life is Life.FIRST_DAY and (first is None or day <= first):
             return life
         if life is Life.LAST_DAY and last is not None and day >= last:
             return life

@@ -68,13 +68,45 @@ class FundingIngest:
             downloads = stack.enter_context(ThreadPoolExecutor(_DOWNLOAD_THREADS, "download"))
             rest = stack.enter_context(ThreadPoolExecutor(_REST_THREADS, "rest"))
             stack.callback(downloads.shutdown, wait=True, cancel_futures=True)
+            seen = _Seen(self, source, [month for month, _ in months])
             for start in range(0, len(months), _MONTHS_AT_ONCE):
                 part = dict(months[start : start + _MONTHS_AT_ONCE])
                 mirror = MirrorRows(self.lake, source.archive)
                 work = None
                 if source.archive is not None:
                     work = FundingWorkshop(self.lake, self.dataset, source.archive, mirror, downloads, folder)
-                yield from _Stretch(self, source, part, mirror, work, rest).results()
+                yield from _Stretch(self, source, seen, part, mirror, work, rest).results()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The exchange's side of a run, looked at once."""
+
+    run: FundingIngest
+    source: FundingSource
+    months: Sequence[date]
+    answer: tuple[FundingSurvey, datetime | None] | None = None
+
+    def look(self) -> tuple[FundingSurvey, datetime | None]:
+        """What is published and the exchange's time; neither where only earlier runs' ledgers are worked on."""
+        if self.answer is None:
+            self.answer = self._ask()
+        return self.answer
+
+    def _ask(self) -> tuple[FundingSurvey, datetime | None]:
+        archive = self.source.archive
+        if archive is None:
+            return _NO_SURVEY, self.source.api.now() if FundingStage.REST in self.run.stages else None
+        if FundingStage.VISION not in self.run.stages:
+            return _NO_SURVEY, None
+        survey = archive.survey(self.run.universe.symbols(), self.months)
+        if survey.now is not None:
+            return survey, survey.now
+        try:
+            return survey, self.source.api.now()
+        except (TransientError, BlockedError) as error:
+            listing = next(iter(survey.failed.values()), "")
+            raise TransientError(f"Neither the bucket nor REST answers: {listing} {error}") from None
 
 
 @dataclass(slots=True)
@@ -83,6 +115,7 @@ class _Stretch:
 
     run: FundingIngest
     source: FundingSource
+    seen: "_Seen"
     months: Mapping[date, Sequence[date]]
     mirror: MirrorRows
     work: FundingWorkshop | None
@@ -117,7 +150,7 @@ class _Stretch:
     # ---- archives
 
     def _archive(self, locks: ExitStack) -> None:
-        survey, now = self._look()
+        survey, now = self.seen.look()
         for month, days in self.months.items():
             begun = [day for day in days if now is None or day_start(day) < now]
             late = [day for day in days if day not in begun]
@@ -128,22 +161,6 @@ class _Stretch:
 
     def _not_begun(self, day: date, now: datetime) -> str:
         return f"{day} has not begun yet: on {self.run.dataset.exchange} it is {now:%Y-%m-%d %H:%M} UTC."
-
-    def _look(self) -> tuple[FundingSurvey, datetime | None]:
-        """What is published and the exchange's time; neither where only earlier runs' ledgers are worked on."""
-        archive = self.source.archive
-        if archive is None:
-            return _NO_SURVEY, self.source.api.now() if FundingStage.REST in self.run.stages else None
-        if FundingStage.VISION not in self.run.stages:
-            return _NO_SURVEY, None
-        survey = archive.survey(self.run.universe.symbols(), list(self.months))
-        if survey.now is not None:
-            return survey, survey.now
-        try:
-            return survey, self.source.api.now()
-        except (TransientError, BlockedError) as error:
-            listing = next(iter(survey.failed.values()), "")
-            raise TransientError(f"Neither the bucket nor REST answers: {listing} {error}") from None
 
     def _archive_month(self, month: date, days: Sequence[date], survey: FundingSurvey, now: datetime | None) -> None:
         try:

@@ -26,7 +26,7 @@ from klines_pipeline.stages.verdict import SETTLED, Extent, absent, as_listed, i
 from klines_pipeline.stages.versions import path_of
 from klines_pipeline.storage import layout
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.tables import read_table, to_parquet
+from klines_pipeline.storage.tables import to_parquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ def archive_month(
     for day, named in days.items():
         current = {symbol: _of_day(found.entries[symbol], survey, month, day) for symbol in named}
         entries = {**ledgers.get(day, {}), **current}
-        _record(work, day, entries)
+        if entries != ledgers.get(day, {}):
+            ledger = to_frame([entries[symbol] for symbol in sorted(entries)], ARCHIVE_SCHEMA)
+            work.lake.publish(paths_of(work.dataset, day).archives, to_parquet(ledger))
         counts = {} if results else {"downloads": found.downloads, "downloaded_bytes": found.downloaded_bytes}
         failed = {symbol: found.failed[symbol] for symbol in named if symbol in found.failed}
         results[day] = ArchivedFunding(day, tuple(named), entries, now, failed, **counts)
@@ -154,10 +156,3 @@ def _of_day(entry: ArchiveEntry, survey: FundingSurvey, month: date, day: date) 
         return entry
     life: Life | None = life_of_day(survey.lives.get((entry.symbol, month), ()), day, *edges)
     return replace(entry, error=note(life, entry.problem))
-
-
-def _record(work: FundingWorkshop, day: date, entries: Mapping[str, ArchiveEntry]) -> None:
-    path = paths_of(work.dataset, day).archives
-    ledger = to_frame([entries[symbol] for symbol in sorted(entries)], ARCHIVE_SCHEMA)
-    if not ledger.equals(read_table(work.lake, path, ARCHIVE_SCHEMA)):
-        work.lake.publish(path, to_parquet(ledger))

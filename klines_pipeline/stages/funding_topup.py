@@ -13,7 +13,6 @@ from klines_pipeline.domain.utc_day import EPOCH, day_end, day_start
 from klines_pipeline.exchanges.funding import FundingAnswer, FundingApi
 from klines_pipeline.funding.certificate import held_by_symbol
 from klines_pipeline.funding.expected import due_times
-from klines_pipeline.funding.merge import merge_funding
 from klines_pipeline.funding.schema import FUNDING_SCHEMA, KEY, REST, with_intervals, with_provenance
 from klines_pipeline.funding.slices import FundingSlice, is_settled, spans, to_frame, window
 from klines_pipeline.stages.funding_dataset import FundingDataset
@@ -112,15 +111,16 @@ def _open(days: Mapping[date, _Day], mirror: MirrorRows, now: datetime) -> dict[
 def _short(found: _Day, mirror: MirrorRows, now: datetime) -> set[str]:
     """Symbols whose verified archive, with what REST has added to it, lacks a settlement of the day."""
     answered = [name for name, entry in found.slices.items() if entry.state in ANSWERED]
-    vouched = found.rows.filter(pl.col("symbol").is_in(answered))
-    held = held_by_symbol(merge_funding(mirror.of_day(found.archived, ArchiveState.OK), vouched).table)
-    short = set[str]()
+    added = held_by_symbol(found.rows.filter(pl.col("symbol").is_in(answered))) if answered else {}
+    short, day = set[str](), found.archived.day
     for symbol in found.archived.symbols:
-        if found.archived.entries[symbol].state is ArchiveState.OK:
-            there = held.get(symbol, [])
-            near = neighbours_of(found.archived.entries[symbol], found.slices.get(symbol), found.archived.day, mirror)
-            due = due_times(there, found.archived.day, now=now, before=near.before, after=near.after)
-            if len(due) > len(there):
+        entry = found.archived.entries[symbol]
+        if entry.state is ArchiveState.OK:
+            near = neighbours_of(entry, found.slices.get(symbol), day, mirror)
+            archived = {known.time: known for known in near.archived}
+            held = {known.time: known for known in added.get(symbol, [])} | archived
+            there = [held[time] for time in sorted(held)]
+            if len(due_times(there, day, now=now, before=near.before, after=near.after)) > len(there):
                 short.add(symbol)
     return short
 

@@ -92,14 +92,10 @@ def _rows(symbol: str, answer: JsonAnswer) -> pl.DataFrame:
 def _parse(objects: list[Any]) -> pl.DataFrame:
     sent = pl.DataFrame({name: [found.get(name) for found in objects] for name in _SENT}, schema=_SENT)
     price = pl.col("markPrice").replace("", None).cast(pl.Float64)
-    return (
-        sent.select(
-            "symbol",
-            pl.from_epoch("fundingTime", "ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("calc_time"),
-            pl.lit(None, pl.Int16).alias("interval_hours"),
-            pl.col("fundingRate").cast(pl.Float64).alias("funding_rate"),
-            pl.when(price.is_finite()).then(price).alias("mark_price"),
-        )
-        .cast({"calc_time": UTC_TIME})
-        .select(WIRE_SCHEMA.names())
-    )
+    return sent.select(
+        "symbol",
+        (pl.col("fundingTime") * 1000).cast(UTC_TIME).alias("calc_time"),
+        pl.lit(None, pl.Int16).alias("interval_hours"),
+        pl.col("fundingRate").cast(pl.Float64).alias("funding_rate"),
+        pl.when(price.is_finite()).then(price).alias("mark_price"),
+    ).select(WIRE_SCHEMA.names())
