@@ -92,6 +92,7 @@ class RejectedRequestError(KlinesError):
         super().__init__(message)
         self.code = code
         self.http_status = http_status
+        self.served_at: datetime | None = None
 
 
 class CorruptArchiveError(KlinesError):

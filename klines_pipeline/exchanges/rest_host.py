@@ -13,7 +13,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from klines_pipeline.domain.errors import BannedError, BlockedError, RateLimitedError, TransientError
+from klines_pipeline.domain.errors import (
+    BannedError,
+    BlockedError,
+    RateLimitedError,
+    RejectedRequestError,
+    TransientError,
+)
 from klines_pipeline.domain.states import BLOCKED_STATUS
 from klines_pipeline.exchanges.budget import WeightBudget
 from klines_pipeline.exchanges.http_date import parse_http_date
@@ -107,6 +113,9 @@ class RestHost:
             self.check_body(status, body, url)
         except RateLimitedError as error:
             budget.close(error.retry_after)
+            raise
+        except RejectedRequestError as error:
+            error.served_at = parse_http_date(response.headers.get("date"))
             raise
         return body
 
