@@ -170,7 +170,12 @@ class OkxRest:
 
     def _page(self, route: _Route, symbol: str, bar: str, start: datetime | None, end: datetime) -> _Page:
         """The newest bars of `[start, end)`. TransientError for rows that are no candles or open at `end` or later."""
-        params = {"instId": symbol, "bar": bar, "after": to_milliseconds(end), "limit": _PAGE_LIMIT}
+        params: dict[str, str | int] = {
+            "instId": symbol,
+            "bar": bar,
+            "after": to_milliseconds(end),
+            "limit": _PAGE_LIMIT,
+        }
         if start is not None:
             params["before"] = to_milliseconds(start) - 1
         answer = self.host.get(route.path, params, weight=1, lane=route.lane)
