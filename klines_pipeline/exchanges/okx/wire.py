@@ -53,6 +53,8 @@ def _as_sent(rows: Sequence[Any]) -> pl.DataFrame:
     """Cells as text; older rows have no quote volume of swaps and count as closed."""
     cells = [list(row) for row in rows]
     lengths = {len(row) for row in cells}
+    if not all(isinstance(cell, str) for row in cells for cell in row):
+        raise ValueError("cells that are no text")  # Polars would make them null
     if lengths == {len(_OLDER_FIELDS)}:
         older = pl.DataFrame(cells, schema=dict.fromkeys(_OLDER_FIELDS, pl.String), orient="row")
         return older.with_columns(volCcyQuote=pl.lit(None, pl.String), confirm=pl.lit(_CLOSED))
