@@ -195,17 +195,17 @@ def test_rows_that_are_no_answer_to_the_question_are_an_error(
 def test_each_endpoint_of_candles_has_its_own_pace(
     api: OkxRest, server: ScriptedServer, clock: Clock, endpoint: str, within: int
 ) -> None:
-    server.script = [candles(minutes(0, 1))]
-    api.heard = SERVED if endpoint == "candles" else None
     start = SERVED - timedelta(minutes=30)
     server.script = [candles([start])]
 
-    for _ in range(within):
+    def ask() -> None:
         api.heard = SERVED if endpoint == "candles" else None
         api.klines("BTC-USDT", ONE_MINUTE, start, start + ONE_MINUTE.duration)
+
+    for _ in range(within):
+        ask()
     before = list(clock.slept)
-    api.heard = SERVED if endpoint == "candles" else None
-    api.klines("BTC-USDT", ONE_MINUTE, start, start + ONE_MINUTE.duration)
+    ask()
 
     assert (before, clock.slept) == ([], [2.0])
     assert {page[0] for page in asked(server)} == {endpoint}
