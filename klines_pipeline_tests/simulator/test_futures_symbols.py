@@ -22,12 +22,11 @@ def first_open(http: httpx.Client, symbol: str) -> int:
 
 def archive_days(bucket: Any, market: str, symbol: str) -> list[str]:
     """Days with a 1d archive, first and last."""
-    prefix = f"data/futures/{market}/daily/klines/{symbol}/1d/"
-    keys: list[str] = []
-    while page := bucket.page(list_type=2, prefix=prefix, start_after=keys[-1] if keys else prefix).keys:
-        keys += page
-    days = [key[-14:-4] for key in keys if key.endswith(".zip")]
-    return [days[0], days[-1]]
+    folder = f"data/futures/{market}/daily/klines/{symbol}/1d/"
+    months = [f"{year}-{month:02d}" for year in range(2025, 2018, -1) for month in range(12, 0, -1)]
+    pages = (bucket.page(prefix=f"{folder}{symbol}-1d-{month}").keys for month in months)
+    last = next(keys for keys in pages if keys)
+    return [bucket.page(prefix=folder, max_keys=1).keys[0][-14:-4], last[-2][-14:-4]]
 
 
 def test_um_entries_have_the_documented_fields(http: httpx.Client) -> None:
