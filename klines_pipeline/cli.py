@@ -171,7 +171,7 @@ def _end_of_gap(end: datetime) -> str:
 def main() -> None:
     """Entry point: errors of ours are one sentence, not a traceback."""
     try:
-        klines()
+        klines(prog_name="klines")
     except (KlinesError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)

@@ -55,9 +55,16 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "lake"))
 
 
-def make_dataset(*symbols: str, interval: str = "1m", start: str = "2017-08-17", **fields: object) -> Dataset:
-    """A Binance spot dataset."""
-    return Dataset("binance", "spot", Interval.parse(interval), symbols, date.fromisoformat(start), **fields)  # type: ignore[arg-type]
+def make_dataset(
+    *symbols: str,
+    interval: str = "1m",
+    start: str = "2017-08-17",
+    market: str = "spot",
+    exchange: str = "binance",
+    **fields: object,
+) -> Dataset:
+    """A dataset, of Binance spot unless told otherwise."""
+    return Dataset(exchange, market, Interval.parse(interval), symbols, date.fromisoformat(start), **fields)  # type: ignore[arg-type]
 
 
 Run = Callable[..., list[DayResult]]
@@ -78,21 +85,18 @@ def ingest(exchange: EmbeddedExchange, lake: Lake) -> Run:
     return run
 
 
-def read_day(lake: Lake, table: str, day: str, *, interval: str = "1m") -> pl.DataFrame:
+def read_day(lake: Lake, table: str, day: str, *, interval: str = "1m", venue: str = "binance/spot") -> pl.DataFrame:
     """A table's file of one day, as any reader would see it."""
-    path = f"{lake.base}/{table}/exchange=binance/market=spot/interval={interval}/date={day}/part.parquet"
+    exchange, market = venue.split("/")
+    path = f"{lake.base}/{table}/exchange={exchange}/market={market}/interval={interval}/date={day}/part.parquet"
     return pl.read_parquet(path, hive_partitioning=False)
 
 
-def certificate(lake: Lake, symbol: str, day: str, *, interval: str = "1m") -> dict[str, object]:
-    """One symbol's certificate."""
-    return read_day(lake, "ledger/certificates", day, interval=interval).row(
-        by_predicate=pl.col("symbol") == symbol, named=True
-    )
+def certificate(lake: Lake, symbol: str, day: str, **where: str) -> dict[str, object]:
+    """One symbol's certificate; `where` is interval and venue."""
+    return read_day(lake, "ledger/certificates", day, **where).row(by_predicate=pl.col("symbol") == symbol, named=True)
 
 
-def archive_entry(lake: Lake, symbol: str, day: str, *, interval: str = "1m") -> dict[str, object]:
-    """One symbol's row in the archives ledger."""
-    return read_day(lake, "ledger/archives", day, interval=interval).row(
-        by_predicate=pl.col("symbol") == symbol, named=True
-    )
+def archive_entry(lake: Lake, symbol: str, day: str, **where: str) -> dict[str, object]:
+    """One symbol's row in the archives ledger; `where` is interval and venue."""
+    return read_day(lake, "ledger/archives", day, **where).row(by_predicate=pl.col("symbol") == symbol, named=True)

@@ -113,7 +113,7 @@ def test_endpoints_and_log_level_come_from_the_environment() -> None:
         for name in ("VISION_LIST", "VISION_DOWNLOAD", "BINANCE_SPOT", "BINANCE_UM", "BINANCE_CM", "OKX")
     }
 
-    settings = Settings.from_env({**urls, "KLINES_LOG_LEVEL": "debug", "KLINES_SOMETHING_URL": "x"})
+    settings = Settings.from_env({**urls, "KLINES_LOG_LEVEL": "debug", "SOMETHING_URL": "x"})
 
     assert dict(settings.endpoints) == {name.removeprefix("KLINES_").lower(): url for name, url in urls.items()}
     assert settings.log_level == "DEBUG"

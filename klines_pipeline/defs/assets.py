@@ -8,7 +8,7 @@ from datetime import date
 
 import dagster as dg
 
-from klines_pipeline.defs.keys import asset_key, op_name, resampled_key, selected_stages
+from klines_pipeline.defs.keys import asset_key, op_name, resampled_key, selected_stages, stages_of, steps_of
 from klines_pipeline.defs.metadata import column_schema, resampled_metadata, stage_metadata
 from klines_pipeline.defs.partitions import day_partitions, days_of
 from klines_pipeline.defs.reporting import DayReport, report
@@ -16,6 +16,7 @@ from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import KlinesError
 from klines_pipeline.domain.interval import AnyInterval, LongInterval
+from klines_pipeline.exchanges.protocols import MarketWords
 from klines_pipeline.stages.ingest import Ingest, Stage
 from klines_pipeline.stages.resample import ResampledDay, resampler
 from klines_pipeline.stages.results import DayResult
@@ -23,12 +24,12 @@ from klines_pipeline.stages.results import DayResult
 CODE_VERSION = "1"
 
 
-def build_assets(dataset: Dataset) -> dg.AssetsDefinition:
-    """vision_klines -> rest_klines -> klines."""
+def build_assets(dataset: Dataset, words: MarketWords) -> dg.AssetsDefinition:
+    """vision_klines -> rest_klines -> klines; without the first where a market has no archives."""
 
     @dg.multi_asset(
         name=op_name(*dataset.prefix, f"klines_{dataset.interval}"),
-        specs=_specs(dataset),
+        specs=_specs(dataset, words),
         partitions_def=day_partitions(dataset.start),
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
@@ -37,20 +38,22 @@ def build_assets(dataset: Dataset) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         stages = selected_stages(dataset, context.selected_asset_keys)
-        ingest = Ingest(lake.open(), exchanges.market(dataset), dataset, stages=stages, log=context.log.info)
-        days = (_ingested(dataset, result) for result in ingest.days(days_of(context.partition_keys)))
+        steps = steps_of(stages, words)
+        ingest = Ingest(lake.open(), exchanges.market(dataset), dataset, stages=steps, log=context.log.info)
+        days = (_ingested(dataset, words, result) for result in ingest.days(days_of(context.partition_keys)))
         yield from report(context, [asset_key(dataset, stage) for stage in stages], days)
 
     return ingest_days
 
 
-def _ingested(dataset: Dataset, result: DayResult) -> DayReport:
-    metadata = {asset_key(dataset, stage): values for stage, values in stage_metadata(result).items()}
+def _ingested(dataset: Dataset, words: MarketWords, result: DayResult) -> DayReport:
+    stages = stage_metadata(result, contracts=words.contracts)
+    metadata = {asset_key(dataset, stage): values for stage, values in stages.items()}
     failures = {asset_key(dataset, Stage(stage)): text for stage, text in result.failures.items()}
     return DayReport(str(result.day), metadata, failures)
 
 
-def build_resampled(dataset: Dataset, interval: AnyInterval) -> dg.AssetsDefinition:
+def build_resampled(dataset: Dataset, words: MarketWords, interval: AnyInterval) -> dg.AssetsDefinition:
     """klines -> resampled_klines of a coarser interval."""
     key = resampled_key(dataset, interval)
 
@@ -63,7 +66,7 @@ def build_resampled(dataset: Dataset, interval: AnyInterval) -> dg.AssetsDefinit
                 _description(dataset, interval),
                 deps=[asset_key(dataset, Stage.KLINES)],
                 kinds={"parquet", "polars"},
-                metadata={"dagster/column_schema": column_schema()},
+                metadata={"dagster/column_schema": column_schema(contracts=words.contracts)},
             )
         ],
         partitions_def=day_partitions(dataset.start),
@@ -95,35 +98,38 @@ def _resampled(resample: Callable[[date], ResampledDay], key: dg.AssetKey, day: 
         return DayReport(str(day), {}, {key: str(error)})
 
 
-def _specs(dataset: Dataset) -> list[dg.AssetSpec]:
+def _specs(dataset: Dataset, words: MarketWords) -> list[dg.AssetSpec]:
     vision, rest, klines = (asset_key(dataset, stage) for stage in Stage)
+    archives = [vision] if words.archived else []
     venue, interval = f"{dataset.exchange} {dataset.market}", dataset.interval
-    return [
-        _spec(
+    columns = column_schema(contracts=words.contracts)
+    specs = {
+        Stage.VISION: _spec(
             dataset,
             vision,
             f"Daily {interval} archives that {venue} publishes, each checked against its .CHECKSUM and kept byte for "
             "byte. A symbol that is not published is a recorded state, not an error.",
             kinds={"zip"},
         ),
-        _spec(
+        Stage.REST: _spec(
             dataset,
             rest,
             f"The {interval} klines that no archive of {venue} holds, asked from REST once, closed ones only. A day of "
             "complete archives costs no request.",
-            deps=[vision],
+            deps=archives,
             kinds={"parquet"},
         ),
-        _spec(
+        Stage.KLINES: _spec(
             dataset,
             klines,
             f"The table: one {interval} kline per symbol and open time on {venue}, archive first, REST where "
             "it has none, with a certificate per symbol that says what is missing and why.",
-            deps=[vision, rest],
+            deps=[*archives, rest],
             kinds={"parquet", "polars"},
-            metadata={"dagster/column_schema": column_schema(), "dagster/table_name": dataset.name},
+            metadata={"dagster/column_schema": columns, "dagster/table_name": dataset.name},
         ),
-    ]
+    }
+    return [specs[stage] for stage in stages_of(words)]
 
 
 def _spec(

@@ -7,7 +7,7 @@ import dagster as dg
 from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
-from klines_pipeline.exchanges.registry import check_dataset, check_endpoints
+from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
 
 
@@ -19,8 +19,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         check_dataset(dataset, where=f"klines.yaml: {dataset}")
     return dg.Definitions(
         assets=[
-            *(build_assets(dataset) for dataset in settings.datasets),
-            *(build_resampled(dataset, interval) for dataset in settings.datasets for interval in dataset.resample),
+            *(build_assets(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets),
+            *(
+                build_resampled(dataset, words_of(*dataset.prefix), interval)
+                for dataset in settings.datasets
+                for interval in dataset.resample
+            ),
         ],
         asset_checks=[build_checks(dataset) for dataset in settings.datasets],
         resources={

@@ -1,11 +1,12 @@
 """Asset keys: the folder's words, the table's name and the asset's key are one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.interval import AnyInterval
+from klines_pipeline.exchanges.protocols import MarketWords
 from klines_pipeline.stages.ingest import Stage
 
 
@@ -23,6 +24,17 @@ def selected_stages(dataset: Dataset, selected: Iterable[dg.AssetKey]) -> list[S
     """Stages of the selected assets, in order of the flow."""
     keys = set(selected)
     return [stage for stage in Stage if asset_key(dataset, stage) in keys]
+
+
+def stages_of(words: MarketWords) -> list[Stage]:
+    """The stages that are assets on a market: without archives there is nothing to show of them."""
+    return [stage for stage in Stage if words.archived or stage is not Stage.VISION]
+
+
+def steps_of(selected: Sequence[Stage], words: MarketWords) -> list[Stage]:
+    """The stages to run for the selected ones: where archives are no asset, looking for them is REST's first step."""
+    hidden = not words.archived and Stage.REST in selected
+    return [Stage.VISION, *selected] if hidden else [*selected]
 
 
 def op_name(*parts: str) -> str:

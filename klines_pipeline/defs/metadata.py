@@ -8,7 +8,7 @@ import polars as pl
 
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.klines.certificate import is_explained
-from klines_pipeline.klines.schema import KLINE_COLUMNS
+from klines_pipeline.klines.schema import CONTRACT_COLUMNS, KLINE_COLUMNS
 from klines_pipeline.stages.ingest import Stage
 from klines_pipeline.stages.resample import ResampledDay
 from klines_pipeline.stages.results import ArchivedDay, DayResult, MergedDay, ToppedUpDay
@@ -18,15 +18,15 @@ Metadata = Mapping[str, Any]
 _WORST = 10
 
 
-def column_schema(*, with_meaning: bool = True) -> dg.TableSchema:
+def column_schema(*, contracts: bool, with_meaning: bool = True) -> dg.TableSchema:
     """The kline table's columns; their meaning stands on the asset, not in each day's event."""
     return dg.TableSchema([
         dg.TableColumn(column.name, str(column.dtype), description=column.meaning if with_meaning else None)
-        for column in KLINE_COLUMNS
+        for column in (*KLINE_COLUMNS, *(CONTRACT_COLUMNS if contracts else ()))
     ])  # fmt: skip
 
 
-def stage_metadata(result: DayResult) -> dict[Stage, Metadata]:
+def stage_metadata(result: DayResult, *, contracts: bool) -> dict[Stage, Metadata]:
     """Metadata of each stage that finished its part of the day."""
     metadata: dict[Stage, Metadata] = {}
     if result.archived:
@@ -34,7 +34,9 @@ def stage_metadata(result: DayResult) -> dict[Stage, Metadata]:
     if result.topped_up:
         metadata[Stage.REST] = _topped_up(result.topped_up)
     if result.merged:
-        metadata[Stage.KLINES] = _merged(result.merged, result.archived, result.topped_up)
+        columns = column_schema(contracts=contracts, with_meaning=False)
+        merged = _merged(result.merged, result.archived, result.topped_up)
+        metadata[Stage.KLINES] = {"dagster/column_schema": columns, **merged}
     return metadata
 
 
@@ -72,7 +74,6 @@ def _merged(day: MergedDay, archived: ArchivedDay | None, topped_up: ToppedUpDay
     unexplained = [row for row in missing.iter_rows(named=True) if not is_explained(row["reason"])]
     return {
         "dagster/partition_row_count": day.rows,
-        "dagster/column_schema": column_schema(with_meaning=False),
         "rows": day.rows,
         "symbols_ok": day.certificates.height - missing.height,
         "symbols_missing": missing.height,

@@ -12,6 +12,8 @@ class ArchiveState(StrEnum):
     CHECKSUM_ABSENT = "checksum_absent"
     CHECKSUM_MISMATCH = "checksum_mismatch"
     CORRUPT = "corrupt"
+    NO_ARCHIVE = "no_archive"
+    """The exchange publishes no archives of this market: REST is all there is."""
 
 
 UNUSABLE = frozenset({ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH, ArchiveState.CORRUPT})

@@ -25,6 +25,8 @@ class MarketWords:
     """Whether kline archives are published."""
     funding: bool = False
     """Whether there are funding rates."""
+    contracts: bool = False
+    """Whether its tables have the columns of contracts."""
 
 
 @dataclass(frozen=True, slots=True)

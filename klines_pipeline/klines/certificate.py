@@ -21,6 +21,7 @@ from klines_pipeline.klines.schema import REST, VISION, slot
 from klines_pipeline.klines.slices import answered_ranges
 
 _HTTP_OK = 200
+_NEVER_CAME = frozenset({ArchiveState.NOT_PUBLISHED, ArchiveState.NO_ARCHIVE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,9 @@ def _why_unasked(known: Evidence) -> Reason:
         return Reason.BLOCKED
     if known.archive.life in NEVER_ASKED:
         return Reason(known.archive.life)
-    if any(entry.error for entry in known.slices) or known.archive.state is not ArchiveState.NOT_PUBLISHED:
+    if any(entry.error for entry in known.slices) or known.archive.state not in _NEVER_CAME:
         return Reason.UNAVAILABLE
-    return Reason.NOT_PUBLISHED
+    return Reason.NO_DATA if known.archive.state is ArchiveState.NO_ARCHIVE else Reason.NOT_PUBLISHED
 
 
 def _why_answered(gap: TimeRange, known: Evidence, expected: TimeRange, *, whole: bool) -> Reason:
@@ -119,6 +120,8 @@ def _why_answered(gap: TimeRange, known: Evidence, expected: TimeRange, *, whole
         return Reason.NO_DATA  # an unknown symbol says nothing of klines
     if known.archive.state is ArchiveState.OK:
         return Reason.EXCHANGE_HALT
+    if known.archive.state is ArchiveState.NO_ARCHIVE:
+        return Reason.NO_DATA  # one witness is no proof of a halt
     if known.archive.state is not ArchiveState.NOT_PUBLISHED:
         lacks = known.quarantined is not None and not _has(known.quarantined, gap) and gap.end < expected.end
         return Reason.EXCHANGE_HALT if lacks else Reason(known.archive.state)

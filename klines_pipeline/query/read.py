@@ -17,7 +17,7 @@ from klines_pipeline.domain.utc_day import day_end, day_start, days_between, par
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
 from klines_pipeline.klines.schema import KLINE_SCHEMA
-from klines_pipeline.query.tables import collect_days, scan_days
+from klines_pipeline.query.tables import collect_days, klines_schema, scan_days
 from klines_pipeline.settings import Settings, lake_options
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import day_file
@@ -68,12 +68,13 @@ def scan(
     first, last = _moment(start, "start"), _moment(end, "end")
     if first >= last:
         raise ConfigurationError(f"start {first} is not before end {last}; the range is [start, end).")
-    _check_columns(columns)
     root = lake or Settings.from_env().lake
     source = Lake(root, lake_options(root))
     where = (exchange, market, str(parse_interval(interval) if resampled else Interval.parse(interval)))
     table = _RESAMPLED if resampled else _TABLE
     days = _days_in_lake(source, table, where, first, last)
+    schema = klines_schema(source, table, *where, days)
+    _check_columns(columns, schema)
     _check_symbols(source, table, where, days, wanted)
     if require_complete and resampled:
         raise ConfigurationError(
@@ -81,11 +82,11 @@ def scan(
         )
     if require_complete:
         _check_complete(source, where, days, wanted, first, last)
-    rows = scan_days(source, table, *where, days=days, schema=KLINE_SCHEMA).filter(
+    rows = scan_days(source, table, *where, days=days, schema=schema).filter(
         pl.col("symbol").is_in(wanted), pl.col("open_time") >= first, pl.col("open_time") < last
     )
     ordered = rows.sort("symbol", "open_time", maintain_order=True)
-    return ordered.select(list(columns) if columns else KLINE_SCHEMA.names())
+    return ordered.select(list(columns) if columns else schema.names())
 
 
 def load(
@@ -144,10 +145,10 @@ def _moment(value: Moment, name: str) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _check_columns(columns: Sequence[str] | None) -> None:
+def _check_columns(columns: Sequence[str] | None, schema: pl.Schema) -> None:
     for column in columns or ():
-        if column not in KLINE_SCHEMA:
-            raise UnknownNameError("column", column, KLINE_SCHEMA.names())
+        if column not in schema:
+            raise UnknownNameError("column", column, schema.names())
 
 
 def _days_in_lake(lake: Lake, table: str, where: tuple[str, str, str], first: datetime, last: datetime) -> list[date]:

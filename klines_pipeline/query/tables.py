@@ -5,9 +5,10 @@ from datetime import date
 
 import polars as pl
 
+from klines_pipeline.klines.schema import KLINE_SCHEMA, with_contracts
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DAY_OF_FILE, day_file
-from klines_pipeline.storage.tables import read_table
+from klines_pipeline.storage.tables import read_names, read_table
 
 _FILE = "__file"
 
@@ -30,6 +31,14 @@ def scan_days(
         include_file_paths=_FILE,
         storage_options=lake.reader_options(),
     ).select(*schema.names(), day)
+
+
+def klines_schema(lake: Lake, table: str, exchange: str, market: str, interval: str, days: Sequence[date]) -> pl.Schema:
+    """Columns of the table's klines in these days, read from the first file: a market's files all have the same."""
+    if not days:
+        return KLINE_SCHEMA
+    first = day_file(table, exchange, market, interval, days[0])
+    return with_contracts(KLINE_SCHEMA) if "contracts" in read_names(lake, first) else KLINE_SCHEMA
 
 
 def collect_days(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -10,22 +11,41 @@ from klines_pipeline.simulator.clock import http_date
 from klines_pipeline.simulator.control import PREFIX, control_answer
 from klines_pipeline.simulator.fault_answers import BrokenOff, break_off, with_faults
 from klines_pipeline.simulator.keyspace import CHECKSUM
-from klines_pipeline.simulator.rest_answers import endpoint_of, rest_answer
+from klines_pipeline.simulator.okx_answers import OKX_PREFIX, okx_answer
+from klines_pipeline.simulator.okx_control import OKX_CONTROL, okx_control_answer
+from klines_pipeline.simulator.okx_faults import in_okx_words
+from klines_pipeline.simulator.rest_answers import rest_answer
 from klines_pipeline.simulator.venue import Venue
 from klines_pipeline.simulator.workers import Workers
 
 log = logging.getLogger(__name__)
 
 _MOST_CONTROL_BYTES = 512 * 1024 * 1024
+OKX = "okx"
+"""Its name among the markets that are counted."""
 _BROWSING_PAGE = "<html><head><title>Binance Data Collection</title></head><body><script></script></body></html>"
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes, and under which words it is counted and met by faults."""
+
+    group: str
+    path: str
+    """Without the bucket's name before a key."""
+    answer: Answer
+    endpoint: str = ""
+    market: str = ""
 
 
 def build_application(venue: Venue, workers: Workers) -> web.Application:
     """The aiohttp application of a venue."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == OKX_CONTROL:
+            return await okx_control_answer(request, venue.okx)
         if request.path == PREFIX or request.path.startswith(PREFIX + "/"):
             return await control_answer(request, venue, workers)
         return await _counted(request, venue, workers)
@@ -40,10 +60,13 @@ def build_application(venue: Venue, workers: Workers) -> web.Application:
 
 
 async def _counted(request: web.Request, venue: Venue, workers: Workers) -> web.StreamResponse:
-    group, endpoint, path, answer = _route(request, venue, workers)
+    route = _route(request, venue, workers)
+    group, path, answer = route.group, route.path, route.answer
     status = "abandoned"
     try:
         striking = venue.faults.striking(path, group)
+        if route.market == OKX:
+            striking = [in_okx_words(fault) for fault in striking]
         response = await (with_faults(request, striking, group, answer) if striking else answer())
         status = "reset" if isinstance(response, BrokenOff) else str(response.status)
         return response
@@ -53,26 +76,43 @@ async def _counted(request: web.Request, venue: Venue, workers: Workers) -> web.
         status = "400"
         return xml_error(400, "InvalidURI", "Couldn't parse the specified URI.")
     finally:
-        venue.tally.count(group=group, endpoint=endpoint, method=request.method, path=path, status=status)
+        venue.tally.count(
+            group=group,
+            endpoint=route.endpoint,
+            method=request.method,
+            path=path,
+            status=status,
+            market=route.market,
+        )
 
 
-def _route(request: web.Request, venue: Venue, workers: Workers) -> tuple[str, str, str, Answer]:
-    """Group, REST endpoint, path as counted and matched (without the bucket's name before a key), and who answers."""
+def _route(request: web.Request, venue: Venue, workers: Workers) -> Route:
     path = request.path
-    endpoint = endpoint_of(path, venue)
-    if endpoint is not None:
-        return "rest", endpoint, path, lambda: rest_answer(request, endpoint, venue, workers)
+    if path.startswith(OKX_PREFIX):
+        return _okx_route(request, venue, workers)
+    target = venue.rest_target(path)
+    if target is not None:
+        market, endpoint = target
+        return Route(
+            "rest", path, lambda: rest_answer(request, endpoint, market, venue, workers), endpoint, market.rules.name
+        )
     key = key_of(path)
     if request.method not in {"GET", "HEAD"}:
-        return "other", "", path, _method_refused
+        return Route("other", path, _method_refused)
     if key == "":
-        return "listing", "", path, lambda: listing_answer(request, venue, workers)
+        return Route("listing", path, lambda: listing_answer(request, venue, workers))
     if path == "/":
-        return "other", "", path, _browsing_page
+        return Route("other", path, _browsing_page)
     if key is None:
-        return "other", "", path, _nothing_here
+        return Route("other", path, _nothing_here)
     group = "checksums" if key.endswith(CHECKSUM) else "archives"
-    return group, "", f"/{key}", lambda: object_answer(request, key, venue, workers)
+    market_name = venue.market_of_key(key)
+    return Route(group, f"/{key}", lambda: object_answer(request, key, venue, workers), market=market_name)
+
+
+def _okx_route(request: web.Request, venue: Venue, workers: Workers) -> Route:
+    endpoint = request.path.removeprefix(OKX_PREFIX)
+    return Route("rest", request.path, lambda: okx_answer(request, endpoint, venue.okx, workers), endpoint, OKX)
 
 
 async def _method_refused() -> web.StreamResponse:

@@ -4,37 +4,28 @@ No HTTP and no XML here: those are `bucket_listing` and `bucket_answers`.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 
-from klines_pipeline.domain.interval import DAILY_INTERVALS, Interval
-from klines_pipeline.domain.utc_day import to_microseconds
-from klines_pipeline.simulator.archives import checksum_text, zip_archive
-from klines_pipeline.simulator.columns import Klines
-from klines_pipeline.simulator.keyspace import CHECKSUM, ArchiveKey, KeySpace, parse_archive_key
-from klines_pipeline.simulator.market import Market
-from klines_pipeline.simulator.markets import MarketRules
-from klines_pipeline.simulator.publication import Publication
+from klines_pipeline.simulator.archives import Archives, checksum_text
+from klines_pipeline.simulator.keyspace import CHECKSUM
 from klines_pipeline.simulator.stored import BoundedCache, ObjectFacts, Shelf, StoredObject
-from klines_pipeline.simulator.text import TimeUnit
-from klines_pipeline.simulator.truths import archive_gaps
 
 _MOST_BYTES_HELD = 96 * 1024 * 1024
 _MOST_FACTS_HELD = 200_000
+_BEHIND = b"\xff"
+"""After every key with a prefix: UTF-8 has no such byte."""
 
 
 class Bucket:
-    """One market's daily kline archives, generated when asked for, and the stored objects beside them."""
+    """The archives of every market, generated when asked for, and the stored objects beside them."""
 
-    def __init__(self, *, market: Market, rules: MarketRules) -> None:
-        self.rules = rules
-        self.market = market
+    def __init__(self, archives: Sequence[Archives]) -> None:
         self.shelf = Shelf()
-        self.publication = Publication(seed=market.seed, rules=rules)
         self.stopping = threading.Event()
         self._making = threading.RLock()  # a zip and its checksum are often asked for at once: made once
-        self._keys = KeySpace(rules.daily_klines, market.listings)
+        self._archives = sorted(archives, key=lambda kind: kind.prefix.encode())
         self._bodies: BoundedCache[bytes] = BoundedCache(_MOST_BYTES_HELD)
         self._facts: BoundedCache[ObjectFacts] = BoundedCache(_MOST_FACTS_HELD)
 
@@ -57,18 +48,18 @@ class Bucket:
         stored = self.shelf.get(key)
         if stored is not None:
             return stored.visible_from <= now
-        archive = self._archive(key)
-        return archive is not None and not self.shelf.is_missing(key) and self._is_published(archive, now)
+        archives, zip_key = self._archives_of(key), key.removesuffix(CHECKSUM)
+        return archives is not None and not self.shelf.is_missing(key) and archives.is_published(zip_key, now)
 
     def last_modified(self, key: str) -> datetime:
         """`Last-Modified` of an existing key, UTC, whole seconds."""
         stored = self.shelf.get(key)
         if stored is not None:
             return stored.last_modified
-        archive = self._archive(key)
-        if archive is None:
+        archives = self._archives_of(key)
+        if archives is None:
             raise KeyError(key)
-        return self.publication.at(archive.symbol, archive.day)
+        return archives.published_at(key.removesuffix(CHECKSUM))
 
     def facts(self, key: str) -> ObjectFacts:
         """Size and digests of an existing key; they are held longer than the bytes."""
@@ -83,16 +74,13 @@ class Bucket:
         self.shelf.put(key, stored)
         self._forget(key)
 
-    def hold(self, symbol: str, day: date, *, until: datetime) -> None:
-        """Let the archives of a symbol-day, real ones too, appear at `until` (UTC)."""
-        self.publication.hold(symbol, day, until=until)
-        for interval in DAILY_INTERVALS:
-            zip_key = ArchiveKey(self.rules.daily_klines, symbol, interval, day).key
-            for key in (zip_key, zip_key + CHECKSUM):
-                stored = self.shelf.get(key)
-                if stored is not None:
-                    self.shelf.put(key, replace(stored, visible_from=until))
-                self._forget(key)
+    def hold(self, zip_key: str, *, until: datetime) -> None:
+        """Let a stored zip and its checksum appear at `until` (UTC), and forget what was known of them."""
+        for key in (zip_key, zip_key + CHECKSUM):
+            stored = self.shelf.get(key)
+            if stored is not None:
+                self.shelf.put(key, replace(stored, visible_from=until))
+            self._forget(key)
 
     def remove(self, key: str) -> None:
         """Make a key missing."""
@@ -120,47 +108,26 @@ class Bucket:
                 self._bodies.put(key, held, cost=len(held))
             return held
 
-    def archived(self, archive: ArchiveKey) -> Klines:
-        """The rows an archive holds: those of the exchange without this archive's gaps."""
-        klines = self.market.synthetic(archive.symbol, archive.interval, archive.day)
-        duration = Interval.parse(archive.interval).microseconds
-        for gap in archive_gaps(self.market.seed, archive.symbol, archive.day):
-            klines = klines.without(to_microseconds(gap.start), to_microseconds(gap.end), duration=duration)
-        return klines
-
-    def unit(self, archive: ArchiveKey) -> TimeUnit:
-        """Unit of the times inside an archive: by the day of its data."""
-        return "us" if archive.day >= self.rules.microseconds_since else "ms"
-
-    def parse(self, key: str) -> ArchiveKey | None:
-        """The archive a zip key names, if it has the form of a daily kline archive."""
-        return parse_archive_key(self.rules.daily_klines, key)
-
     def _generate(self, key: str) -> bytes:
         if self.stopping.is_set():
             raise ConnectionAbortedError("the embedded exchange is stopping. Start it again to read the bucket.")
-        archive = self._archive(key)
-        if archive is None:
+        archives = self._archives_of(key)
+        if archives is None:
             raise KeyError(key)
         if key.endswith(CHECKSUM):
-            return checksum_text(self.facts(archive.key).sha256, archive.name)
-        written = self.publication.usual(archive.symbol, archive.day)
-        return zip_archive(archive.name, self.archived(archive), unit=self.unit(archive), written=written)
+            zip_key = key.removesuffix(CHECKSUM)
+            return checksum_text(self.facts(zip_key).sha256, zip_key.rpartition("/")[2])
+        return archives.body(key)
 
-    def _archive(self, key: str) -> ArchiveKey | None:
-        """The synthetic archive behind a zip or checksum key, published or not."""
-        archive = self.parse(key.removesuffix(CHECKSUM))
-        listing = self.market.listings.get(archive.symbol) if archive else None
-        return archive if archive and listing and listing.trades_on(archive.day) else None
-
-    def _is_published(self, archive: ArchiveKey, now: datetime) -> bool:
-        return archive.day < now.date() and self.publication.is_published(archive.symbol, archive.day, now)
+    def _archives_of(self, key: str) -> Archives | None:
+        return next((kind for kind in self._archives if key.startswith(kind.prefix)), None)
 
     def _archive_keys_from(self, bound: bytes, now: datetime) -> Iterator[bytes]:
-        for archive in self._keys.archives_from(bound, now.date()):
-            if not self._is_published(archive, now):
+        for kind in self._archives:
+            if bound > kind.prefix.encode() + _BEHIND:
                 continue
-            for key in (archive.key, archive.key + CHECKSUM):
-                encoded = key.encode()
-                if encoded >= bound and not self.shelf.is_missing(key):
-                    yield encoded
+            for zip_key in kind.keys_from(bound, now):
+                for key in (zip_key, zip_key + CHECKSUM):
+                    encoded = key.encode()
+                    if encoded >= bound and not self.shelf.is_missing(key):
+                        yield encoded

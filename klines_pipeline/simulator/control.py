@@ -55,6 +55,10 @@ def _text(payload: Payload, name: str) -> str:
     return cast(str, payload[name])
 
 
+def _market(payload: Payload) -> str:
+    return _text({"market": "spot", **payload}, "market")
+
+
 def parse_instant(text: str) -> datetime:
     """Read an ISO instant; without an offset it is UTC."""
     moment = datetime.fromisoformat(text)
@@ -111,19 +115,21 @@ def _hold_publication(venue: Venue, payload: Payload) -> dict[str, Any]:
         until = day_end(day) + timedelta(hours=float(payload["hours"]))
     elif not payload.get("never"):
         raise ValueError("say when: 'hours' after the end of the day, 'until' an instant, or 'never': true.")
-    venue.hold_publication(symbol, day, until=until)
+    venue.hold_publication(symbol, day, until=until, market=_market(payload))
     return {"symbol": symbol, "day": day.isoformat(), "until": until.isoformat() if until else None}
 
 
 def _limits(venue: Venue, payload: Payload) -> dict[str, Any]:
-    return {name: getattr(venue.limit, name) for name in LIMIT_FIELDS}
+    limit = venue.limit(_market(payload), funding=bool(payload.get("funding")))
+    return {name: getattr(limit, name) for name in LIMIT_FIELDS}
 
 
 def _set_limits(venue: Venue, payload: Payload) -> dict[str, Any]:
-    unknown = payload.keys() - set(LIMIT_FIELDS)
+    unknown = payload.keys() - {*LIMIT_FIELDS, "market", "funding"}
     if unknown:
         raise ValueError(f"unknown field of limits: {', '.join(sorted(unknown))}.")
-    venue.limit.configure(**payload)
+    limit = venue.limit(_market(payload), funding=bool(payload.get("funding")))
+    limit.configure(**{name: payload[name] for name in LIMIT_FIELDS if name in payload})
     return _limits(venue, payload)
 
 
@@ -137,7 +143,8 @@ def _reset_requests(venue: Venue, payload: Payload) -> dict[str, Any]:
 
 
 def _symbols(venue: Venue, payload: Payload) -> dict[str, Any]:
-    lives = {name: [asdict(life) for life in listing.lives] for name, listing in venue.market.listings.items()}
+    listings = venue.market(_market(payload)).truth.listings
+    lives = {name: [asdict(life) for life in listing.lives] for name, listing in listings.items()}
     return {"symbols": json.loads(json.dumps(lives, default=lambda moment: moment.isoformat()))}
 
 

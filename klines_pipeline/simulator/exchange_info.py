@@ -1,4 +1,4 @@
-"""The exchangeInfo answer: every symbol the venue has had, delisted ones as BREAK."""
+"""Spot's exchangeInfo: every symbol it has had, delisted ones as BREAK. That of futures is `futures_info`."""
 
 import json
 from collections.abc import Mapping
@@ -25,7 +25,11 @@ def exchange_info(market: Market, rules: MarketRules, known: Mapping[str, str], 
     if status is not None and (wanted is not None or status not in _STATUSES):
         raise RestError(-1122, "Invalid symbolStatus.")
     sets = known.get("showPermissionSets", "true") != "false"
-    entries = [_entry(listings[name], now=now, sets=sets) for name in (listings if wanted is None else wanted)]
+    allowed = _permissions(known) if wanted is None else None
+    chosen = [listings[name] for name in (listings if wanted is None else wanted)]
+    entries = [
+        _entry(listing, now=now, sets=sets) for listing in chosen if allowed is None or listing.permission in allowed
+    ]
     return {
         "timezone": "UTC",
         "serverTime": to_milliseconds(now),
@@ -33,6 +37,20 @@ def exchange_info(market: Market, rules: MarketRules, known: Mapping[str, str], 
         "exchangeFilters": [],
         "symbols": [entry for entry in entries if status in {None, entry["status"]}],
     }
+
+
+def _permissions(known: Mapping[str, str]) -> set[str] | None:
+    """Permissions asked for: one, or a JSON array. None stands for SPOT, MARGIN and LEVERAGED: all there is here."""
+    text = known.get("permissions")
+    if text is None:
+        return None
+    try:
+        names = json.loads(text) if text.startswith("[") else [text]
+    except (ValueError, RecursionError):
+        names = []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise RestError(-1130, "Data sent for parameter 'permissions' is not valid.")
+    return set(names)
 
 
 def _wanted(known: Mapping[str, str]) -> list[str] | None:
@@ -78,5 +96,5 @@ def _entry(listing: Listing, *, now: datetime, sets: bool) -> dict[str, Any]:
             {"filterType": "LOT_SIZE", "minQty": lot, "maxQty": "9000000.00000000", "stepSize": lot},
         ],
         "permissions": [],
-        "permissionSets": [["SPOT"]] if sets else [],
+        "permissionSets": [[listing.permission]] if sets else [],
     }

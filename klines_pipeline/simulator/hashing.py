@@ -36,3 +36,8 @@ def uniforms(key: int, counters: Ints) -> Floats:
 def uniform(*words: object) -> float:
     """One number in [0, 1) for these words."""
     return (stream_key(*words) >> 11) * _TO_UNIT
+
+
+def stream_name(market: str, symbol: str) -> str:
+    """What a symbol's streams are called: a symbol that two markets share is not the same in both."""
+    return symbol if market == "spot" else f"{market}/{symbol}"

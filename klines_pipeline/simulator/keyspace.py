@@ -1,4 +1,4 @@
-"""The keys of all daily kline archives, by arithmetic: any place in their byte order is found without a list of them.
+"""The keys of a market's daily kline archives, by arithmetic: any place in their byte order is found without a list.
 
 Whether a key is published is `publication`'s affair, what lies behind it `bucket`'s.
 """
@@ -53,20 +53,23 @@ def parse_archive_key(prefix: str, key: str) -> ArchiveKey | None:
 class KeySpace:
     """Zip keys of every symbol, interval and listed day, ascending by their UTF-8 bytes."""
 
-    def __init__(self, prefix: str, listings: Mapping[str, Listing]) -> None:
+    def __init__(
+        self, prefix: str, listings: Mapping[str, Listing], intervals: tuple[str, ...] = DAILY_INTERVALS
+    ) -> None:
         self._prefix = prefix
         self._listings = listings
         folders = [
             (f"{prefix}{symbol}/{interval}/".encode(), symbol, interval)
             for symbol in listings
-            for interval in DAILY_INTERVALS
+            for interval in intervals
         ]
         self._folders = sorted(folders)
 
     def archives_from(self, bound: bytes, until: date) -> Iterator[ArchiveKey]:
         """Archives up to the day `until` whose own or whose checksum's key is at or after `bound`."""
         start = max(bisect_left(self._folders, (bound + b"\0",)) - 1, 0)
-        for _, symbol, interval in self._folders[start:]:
+        for place in range(start, len(self._folders)):
+            _, symbol, interval = self._folders[place]
             for days in self._day_ranges(symbol, until):
                 first = bisect_left(days, bound, key=partial(self._last_key, symbol, interval))
                 for ordinal in days[first:]:
@@ -76,6 +79,8 @@ class KeySpace:
         return (ArchiveKey(self._prefix, symbol, interval, date.fromordinal(ordinal)).key + CHECKSUM).encode()
 
     def _day_ranges(self, symbol: str, until: date) -> Iterator[range]:
-        for life in self._listings[symbol].lives:
+        listing = self._listings[symbol]
+        since = (listing.contract.archived_from if listing.contract else None) or date.min
+        for life in listing.lives:
             last = min(until, life.last_day or until)
-            yield range(life.first_day.toordinal(), last.toordinal() + 1)
+            yield range(max(life.first_day, since).toordinal(), last.toordinal() + 1)

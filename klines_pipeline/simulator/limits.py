@@ -27,13 +27,13 @@ class Charge:
 
 
 class WeightLimit:
-    """The counter of one market's interface. All clients of a loopback server are one address."""
+    """The counter of one market's interface, or of its funding requests. All clients of a loopback server are one."""
 
-    def __init__(self, clock: SimulatedClock, *, weight_limit: int) -> None:
+    def __init__(self, clock: SimulatedClock, *, weight_limit: int, window_seconds: float = 60.0) -> None:
         self._lock = threading.Lock()
         self._clock = clock
         self.weight_limit = weight_limit
-        self.window_seconds = 60.0
+        self.window_seconds = window_seconds
         self.ban_seconds = _FIRST_BAN
         self._used = self._refused = self._bans = 0
         self._window_end = self._banned_until = 0.0

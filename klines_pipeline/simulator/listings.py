@@ -1,12 +1,13 @@
-"""The symbols of the make-believe spot market: when each is listed, what it costs, how it trades.
+"""What a listed symbol is, and those of the make-believe spot market: when listed, what it costs, how it trades.
 
-To add a symbol: one row. What the exchange fails to archive of it stands in `truths`.
+To add a symbol: one row. The futures have theirs in `um_listings` and `cm_listings`; what the exchange fails to archive
+stands in `truths`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from klines_pipeline.simulator.hashing import stream_key, uniform
+from klines_pipeline.simulator.hashing import stream_key, stream_name, uniform
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,26 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
+class Contract:
+    """What a futures symbol has beside its listing. Instants are UTC."""
+
+    pair: str
+    margin: str
+    size: int = 0
+    """Quote per contract (COIN-M); 0 where volume counts the base asset."""
+    delivery: datetime | None = None
+    """None for a perpetual."""
+    onboard: datetime | None = None
+    """As exchangeInfo tells it, where that is not the first kline."""
+    settled: datetime | None = None
+    """From then on flat klines, and the status SETTLING for good."""
+    archived_from: date | None = None
+    """First day with archives, where REST reaches further back."""
+    archive_only: bool = False
+    """A folder left of a renamed contract: neither exchangeInfo nor REST knows it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """A symbol. Decimals of price and lot together are at most 8, so that quote volumes are exact."""
 
@@ -44,6 +65,21 @@ class Listing:
     trades_per_minute: int
     quiet: float = 0.0
     """Share of minutes without any trade."""
+    market: str = "spot"
+    follows: str = ""
+    """The stream of the price it follows, if not its own."""
+    contract: Contract | None = None
+    permission: str = "SPOT"
+
+    @property
+    def stream(self) -> str:
+        """The name of its streams of random numbers."""
+        return stream_name(self.market, self.symbol)
+
+    def archived_on(self, day: date) -> bool:
+        """Whether a UTC day ever gets an archive."""
+        since = self.contract.archived_from if self.contract else None
+        return self.trades_on(day) and (since is None or since <= day)
 
     def trades_on(self, day: date) -> bool:
         """Whether any kline of the symbol opens on a UTC day."""
@@ -99,6 +135,15 @@ DEFAULT_LISTINGS: tuple[Listing, ...] = (
     _usdt("VITE", utc(2021, 3, 9, 8), 0.035, (5, 1), 0.0011, 30_000, 7, quiet=0.62),
     _usdt("币安人生", utc(2025, 1, 8, 13, 30), 0.31, (4, 1), 0.0013, 500_000, 240),
     _usdt("NOVA", utc(2025, 3, 3, 12), 2.4, (4, 2), 0.0014, 200_000, 130),
+)
+
+
+LEVERAGED_TOKENS: tuple[Listing, ...] = tuple(
+    replace(
+        _usdt(base, utc(2020, 5, 14, 6), price, (3, 2), 0.0012, 90_000, 60, end=utc(2024, 2, 28, 3)),
+        permission="LEVERAGED",
+    )
+    for base, price in (("BTCUP", 38.0), ("BTCDOWN", 4.2))
 )
 
 

@@ -1,9 +1,9 @@
-"""What the exchange truly has: the klines of any symbol, interval and UTC day, halts and listing dates obeyed.
+"""What a market truly has: the klines of any symbol, interval and UTC day; halts, outages and listing dates obeyed.
 
 Publication and archive gaps are `bucket`'s affair; nothing here knows a clock or a URL.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
@@ -12,45 +12,36 @@ import numpy as np
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.utc_day import day_start, to_microseconds
 from klines_pipeline.simulator.columns import Klines, aggregate
-from klines_pipeline.simulator.listings import DEFAULT_LISTINGS, Listing, extra_listings
+from klines_pipeline.simulator.inverse import in_base
+from klines_pipeline.simulator.listings import DEFAULT_LISTINGS, Listing
 from klines_pipeline.simulator.seconds import seconds_of
-from klines_pipeline.simulator.truths import HALTS, Halt, halts_of
+from klines_pipeline.simulator.stoppages import flat_at, quieten, settle, sit_out, stand_still
+from klines_pipeline.simulator.truths import HALTS, Halt, Outage, halts_of, outages_of
 from klines_pipeline.simulator.walk import MINUTE, day_of_minutes
 
 _ONE_MINUTE = Interval.parse("1m")
 
 
-def _quieten(minutes: Klines, halt: Halt) -> Klines:
-    """No trades from `quiet` to `last`; the price stands."""
-    quiet, last = to_microseconds(halt.quiet), to_microseconds(halt.last)
-    still = (minutes.open_time >= quiet) & (minutes.open_time <= last)
-    before = minutes.close[minutes.open_time < quiet]
-    if not still.any() or not len(before):
-        return minutes
-    changes = {name: np.where(still, before[-1], getattr(minutes, name)) for name in ("open", "high", "low", "close")}
-    for name in ("volume", "quote_volume", "trades", "taker_buy_volume", "taker_buy_quote_volume"):
-        changes[name] = np.where(still, 0, getattr(minutes, name))
-    return minutes.with_columns(**changes)
-
-
-def _stand_still(klines: Klines, halt: Halt, duration: int) -> Klines:
-    """Klines within the halt are absent; the one that was running closes at `last`."""
-    last, resume = to_microseconds(halt.last), to_microseconds(halt.resume)
-    inside = (klines.open_time > last) & (klines.open_time + duration <= resume)
-    klines = klines.take(~inside)
-    running = (klines.open_time <= last) & (klines.open_time + duration > last)
-    cut = running & (klines.open_time + duration <= resume)
-    return klines.with_columns(close_time=np.where(cut, last, klines.close_time))
-
-
 class Market:
-    """A seeded spot market. Rows set by hand (real files, revisions) replace the synthetic ones of that day."""
+    """A seeded market, spot if nothing else is said. Rows set by hand (real files, revisions) replace synthetic ones.
 
-    def __init__(self, *, seed: int, extra_symbols: int = 0) -> None:
+    In `halts` klines are absent, in `outages` flat.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        listings: Sequence[Listing] = DEFAULT_LISTINGS,
+        halts: tuple[Halt, ...] = HALTS,
+        outages: tuple[Outage, ...] = (),
+    ) -> None:
         self.seed = seed
-        self.halts = HALTS
-        self.listings = {listing.symbol: listing for listing in (*DEFAULT_LISTINGS, *extra_listings(extra_symbols))}
+        self.halts = halts
+        self.outages = outages
+        self.listings = {listing.symbol: listing for listing in listings}
         self._set_rows: dict[tuple[str, str, date], Callable[[], Klines]] = {}
+        self._drawn = lru_cache(maxsize=64)(self._drawn_minutes)
         self._minutes = lru_cache(maxsize=256)(self._listed_minutes)
         self._seconds = lru_cache(maxsize=4)(self._day_of_seconds)
         self._coarse = lru_cache(maxsize=4096)(self._aggregated)
@@ -103,22 +94,44 @@ class Market:
         return self._halted(aggregate(minutes, interval.microseconds), interval.microseconds, day)
 
     def _forming_minutes(self, symbol: str, day: date, moment: int) -> Klines:
-        minutes = self._minutes(symbol, day)
+        minutes = self._drawn(symbol, day)
         closed = minutes.take(minutes.open_time + MINUTE <= moment)
         running = minutes.take((minutes.open_time <= moment) & (minutes.open_time + MINUTE > moment))
         if not len(running):
-            return closed
+            return self._counted(symbol, closed)
         seconds = seconds_of(self.seed, self.listings[symbol], running).between(0, moment)
         partial = aggregate(seconds, MINUTE).with_columns(close_time=running.close_time)
-        return Klines.join([closed, partial])
+        return self._counted(symbol, Klines.join([closed, partial]))
 
     def _listed_minutes(self, symbol: str, day: date) -> Klines:
+        return self._counted(symbol, self._drawn(symbol, day))
+
+    def _counted(self, symbol: str, drawn: Klines) -> Klines:
+        """Volumes as the market counts them."""
+        contract = self.listings[symbol].contract
+        return in_base(drawn, contract.size) if contract and contract.size else drawn
+
+    def _drawn_minutes(self, symbol: str, day: date) -> Klines:
+        """The minutes of a symbol's day, quote volumes linear in every market."""
         listing = self.listings[symbol]
         if not listing.trades_on(day):
             return Klines.empty()
         minutes = day_of_minutes(self.seed, listing, to_microseconds(day_start(day)))
-        for halt in halts_of(day):
-            minutes = _stand_still(_quieten(minutes, halt), halt, MINUTE)
+        for halt in halts_of(day, self.halts):
+            minutes = stand_still(quieten(minutes, halt), halt, MINUTE)
+        for outage in outages_of(day, self.outages):
+            minutes = sit_out(minutes, outage)
+        return self._while_listed(self._settled(minutes, listing, day), listing)
+
+    def _settled(self, minutes: Klines, listing: Listing, day: date) -> Klines:
+        since = listing.contract.settled if listing.contract else None
+        if since is None or day < since.date():
+            return minutes
+        if day == since.date():
+            return settle(minutes, to_microseconds(since))
+        return flat_at(minutes, int(self._drawn(listing.symbol, since.date()).close[-1]))
+
+    def _while_listed(self, minutes: Klines, listing: Listing) -> Klines:
         lives = np.zeros(len(minutes), dtype=np.bool_)
         for life in listing.lives:
             end = to_microseconds(life.end) if life.end else np.iinfo(np.int64).max
@@ -136,8 +149,8 @@ class Market:
         return self._halted(aggregate(self._minutes(symbol, day), duration), duration, day)
 
     def _halted(self, klines: Klines, duration: int, day: date) -> Klines:
-        for halt in halts_of(day):
-            klines = _stand_still(klines, halt, duration)
+        for halt in halts_of(day, self.halts):
+            klines = stand_still(klines, halt, duration)
         return klines
 
 

@@ -6,7 +6,7 @@ All intervals of a symbol-day appear together.
 from datetime import UTC, date, datetime, timedelta
 
 from klines_pipeline.domain.utc_day import day_end
-from klines_pipeline.simulator.hashing import uniform
+from klines_pipeline.simulator.hashing import stream_name, uniform
 from klines_pipeline.simulator.markets import MarketRules
 from klines_pipeline.simulator.truths import NEVER_PUBLISHED
 
@@ -20,12 +20,12 @@ class Publication:
     def __init__(self, *, seed: int, rules: MarketRules) -> None:
         self._seed = seed
         self._rules = rules
-        self._set: dict[tuple[str, date], datetime] = dict.fromkeys(NEVER_PUBLISHED, NEVER)
+        self._set: dict[tuple[str, date], datetime] = dict.fromkeys(NEVER_PUBLISHED[rules.name], NEVER)
 
     def usual(self, symbol: str, day: date) -> datetime:
         """UTC, whole seconds: mostly within half an hour of the market's first publication, seldom near its last."""
         early, late = self._rules.published_after, self._rules.published_before
-        draw = uniform(self._seed, "publication", symbol, day)
+        draw = uniform(self._seed, "publication", stream_name(self._rules.name, symbol), day)
         seconds = (late - early).total_seconds() * (0.15 * draw + 0.85 * draw**8)
         return day_end(day) + early + timedelta(seconds=int(seconds))
 

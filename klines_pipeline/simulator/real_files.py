@@ -4,6 +4,8 @@ Bytes are served untouched; REST answers from the rows of daily kline zips. Only
 """
 
 import zipfile
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,12 +15,13 @@ from klines_pipeline.simulator.archives import read_archive
 from klines_pipeline.simulator.bucket import Bucket
 from klines_pipeline.simulator.columns import Klines
 from klines_pipeline.simulator.keyspace import CHECKSUM, ArchiveKey
+from klines_pipeline.simulator.kline_archives import KlineArchives
 from klines_pipeline.simulator.stored import ALWAYS, StoredObject
 
 _TREES = ("spot", "futures")
 
 
-def lay_over(bucket: Bucket, root: Path) -> None:
+def lay_over(bucket: Bucket, kinds: Iterable[KlineArchives], root: Path) -> None:
     """Serve the folder's archives. A zip without its checksum file has no checksum object either."""
     if not root.is_dir():
         raise NotADirectoryError(f"{root} is not a folder. Give the folder that holds spot/ and futures/.")
@@ -26,12 +29,16 @@ def lay_over(bucket: Bucket, root: Path) -> None:
     objects: dict[str, StoredObject] = {}
     for path in (path for path in files if path.name.endswith((".zip", ".zip" + CHECKSUM))):
         key = "data/" + path.relative_to(root).as_posix()
-        archive = bucket.parse(key.removesuffix(CHECKSUM))
-        visible = bucket.publication.usual(archive.symbol, archive.day) if archive else ALWAYS
-        objects[key] = StoredObject(path, _written(path), visible)
-        if archive and key == archive.key:
-            rows = partial(_rows_of_day, path, archive)
-            bucket.market.set_rows(archive.symbol, archive.interval, archive.day, rows)
+        objects[key] = StoredObject(path, _written(path), ALWAYS)
+        for kind in kinds:
+            archive = kind.parse(key.removesuffix(CHECKSUM))
+            if archive is None:
+                continue
+            objects[key] = replace(objects[key], visible_from=kind.publication.usual(archive.symbol, archive.day))
+            if key == archive.key:
+                kind.market.set_rows(
+                    archive.symbol, archive.interval, archive.day, partial(_rows_of_day, path, archive)
+                )
     bucket.shelf.put_all(objects)
     for key in objects:
         if key.endswith(".zip") and key + CHECKSUM not in objects:

@@ -10,6 +10,7 @@ from klines_pipeline.simulator.bucket import Bucket
 from klines_pipeline.simulator.columns import Klines
 from klines_pipeline.simulator.hashing import stream_key, uniforms
 from klines_pipeline.simulator.keyspace import CHECKSUM
+from klines_pipeline.simulator.kline_archives import KlineArchives
 from klines_pipeline.simulator.stored import ObjectFacts, StoredObject
 
 _CHANGED_ROWS = 3
@@ -31,18 +32,21 @@ class Revision:
     """Open times (µs) of rows that are gone from archive and REST alike."""
 
 
-def revise_archive(bucket: Bucket, key: str, *, number: int, with_checksum: bool, now: datetime) -> Revision:
+def revise_archive(
+    bucket: Bucket, archives: KlineArchives | None, key: str, *, number: int, with_checksum: bool, now: datetime
+) -> Revision:
     """Rewrite a published daily kline archive; REST has the new rows from now on.
 
     Rows the archive lacked are in the new one. Without a checksum the old `.CHECKSUM` stays, and is wrong.
     """
-    archive = bucket.parse(key)
-    if archive is None or not bucket.exists(key, now):
+    archive = archives.parse(key) if archives else None
+    if archives is None or archive is None or not bucket.exists(key, now):
         raise ValueError(f"{key!r} is not a published daily kline archive. Take the key of a .zip from the listing.")
-    before = bucket.market.klines(archive.symbol, archive.interval, archive.day)
-    after, changed, removed = _rewritten(before, stream_key(bucket.market.seed, "revision", key, number))
+    market = archives.market
+    before = market.klines(archive.symbol, archive.interval, archive.day)
+    after, changed, removed = _rewritten(before, stream_key(market.seed, "revision", key, number))
     moment = now.replace(microsecond=0)
-    body = zip_archive(archive.name, after, unit=bucket.unit(archive), written=moment)
+    body = zip_archive(archive.name, archives.text(archive, after), written=moment)
     facts = ObjectFacts.of(body)
     if with_checksum:
         bucket.place(key + CHECKSUM, StoredObject(checksum_text(facts.sha256, archive.name), moment))
@@ -50,7 +54,7 @@ def revise_archive(bucket: Bucket, key: str, *, number: int, with_checksum: bool
         kept = StoredObject(bucket.read(key + CHECKSUM), bucket.last_modified(key + CHECKSUM))
         bucket.place(key + CHECKSUM, kept)
     bucket.place(key, StoredObject(body, moment))
-    bucket.market.set_rows(archive.symbol, archive.interval, archive.day, lambda: after)
+    market.set_rows(archive.symbol, archive.interval, archive.day, lambda: after)
     return Revision(key, facts.sha256, facts.md5, len(after), changed, removed)
 
 

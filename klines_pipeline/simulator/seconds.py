@@ -93,7 +93,7 @@ def seconds_of(seed: int, listing: Listing, minutes: Klines) -> Klines:
     unit = Units.of(listing)
     lots, taker_lots = minutes.volume // unit.lot, minutes.taker_buy_volume // unit.lot
     total_quote = minutes.quote_volume // unit.quote
-    key = stream_key(seed, listing.symbol, "second")
+    key = stream_key(seed, listing.stream, "second")
     counters = _column(minutes.open_time // MINUTE) * 256 + np.arange(_PARTS)
     trades = _share(minutes.trades, uniforms(key, counters) + 0.05)
     traded = trades > 0

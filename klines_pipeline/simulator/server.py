@@ -16,6 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from klines_pipeline.simulator.application import build_application
 from klines_pipeline.simulator.bucket_listing import BUCKET
+from klines_pipeline.simulator.funding import Funding
 from klines_pipeline.simulator.market import Market
 from klines_pipeline.simulator.revisions import Revision
 from klines_pipeline.simulator.stored import ObjectFacts
@@ -37,7 +38,8 @@ class EmbeddedExchange:
     """A make-believe Binance on a loopback port, the same for the same seed. A context manager.
 
     `now` (UTC, aware) is where its clock starts, `rate` how many simulated seconds pass per second, `root` a folder of
-    real archives laid over the synthetic ones.
+    real archives laid over the synthetic ones. `extra_symbols` adds X0001USDT, ... to spot and USD-M,
+    `leveraged_tokens` BTCUPUSDT and BTCDOWNUSDT to spot.
     """
 
     def __init__(
@@ -48,10 +50,18 @@ class EmbeddedExchange:
         rate: float = 1.0,
         root: Path | None = None,
         extra_symbols: int = 0,
+        leveraged_tokens: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self._venue = Venue(seed=seed, now=now, rate=rate, root=root, extra_symbols=extra_symbols)
+        self._venue = Venue(
+            seed=seed,
+            now=now,
+            rate=rate,
+            root=root,
+            extra_symbols=extra_symbols,
+            leveraged_tokens=leveraged_tokens,
+        )
         self._address = (host, port)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -99,16 +109,24 @@ class EmbeddedExchange:
 
     @property
     def market(self) -> Market:
-        """The truth behind the answers: klines, halts, listings."""
-        return self._venue.market
+        """The truth behind spot's answers: klines, halts, listings."""
+        return self.market_of("spot")
 
-    def archive_gaps(self, symbol: str, day: date) -> tuple[ArchiveGap, ...]:
+    def market_of(self, name: str) -> Market:
+        """The truth behind a market's answers: `spot`, `um` or `cm`."""
+        return self._venue.market(name).truth
+
+    def funding_of(self, name: str) -> Funding:
+        """The settlements behind a market's answers: `um` or `cm`."""
+        return self._venue.market(name).funding
+
+    def archive_gaps(self, symbol: str, day: date, *, market: str = "spot") -> tuple[ArchiveGap, ...]:
         """What the synthetic archives of a symbol-day lack although REST has it."""
-        return archive_gaps(self.market.seed, symbol, day)
+        return archive_gaps(self.market_of(market).seed, symbol, day, market=market)
 
-    def publication_time(self, symbol: str, day: date) -> datetime:
+    def publication_time(self, symbol: str, day: date, *, market: str = "spot") -> datetime:
         """When a symbol-day's archives appear, UTC; the year 9999 if never."""
-        return self._venue.bucket.publication.at(symbol, day)
+        return self._venue.market(market).klines.publication.at(symbol, day)
 
     def add_fault(self, **fault: Any) -> None:
         """Switch a fault on; the fields are those of `faults.Fault`."""
@@ -127,10 +145,17 @@ class EmbeddedExchange:
         self._venue.clock.set(now, rate)
 
     def set_limits(
-        self, *, weight_limit: int | None = None, window_seconds: float | None = None, ban_seconds: float | None = None
+        self,
+        *,
+        weight_limit: int | None = None,
+        window_seconds: float | None = None,
+        ban_seconds: float | None = None,
+        market: str = "spot",
+        funding: bool = False,
     ) -> None:
-        """Change the REST limits; counters and bans are forgotten."""
-        self._venue.limit.configure(weight_limit=weight_limit, window_seconds=window_seconds, ban_seconds=ban_seconds)
+        """Change a market's REST limits, or those of its funding requests; counters and bans are forgotten."""
+        limit = self._venue.limit(market, funding=funding)
+        limit.configure(weight_limit=weight_limit, window_seconds=window_seconds, ban_seconds=ban_seconds)
 
     def revise(self, key: str, *, with_checksum: bool = True) -> Revision:
         """Rewrite a published archive in place; REST agrees with the new rows."""
@@ -144,9 +169,9 @@ class EmbeddedExchange:
         """Make a key missing."""
         self._venue.remove_object(key)
 
-    def hold_publication(self, symbol: str, day: date, *, until: datetime | None) -> None:
-        """Let a symbol-day's archives appear at `until` (UTC), or never."""
-        self._venue.hold_publication(symbol, day, until=until)
+    def hold_publication(self, symbol: str, day: date, *, until: datetime | None, market: str = "spot") -> None:
+        """Let a symbol-day's kline archives appear at `until` (UTC), or never."""
+        self._venue.hold_publication(symbol, day, until=until, market=market)
 
     def requests(self) -> dict[str, Any]:
         """What was asked since the start or the last reset; control requests not counted."""

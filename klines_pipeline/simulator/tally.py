@@ -4,6 +4,8 @@ import threading
 from collections import Counter
 from typing import Any
 
+_FUNDING = ("fundingRate", "fundingInfo")
+
 
 class Tally:
     """Counters since the start or the last reset; safe between threads."""
@@ -21,8 +23,9 @@ class Tally:
             self._methods: Counter[str] = Counter()
             self._paths: Counter[str] = Counter()
             self._downloads: Counter[str] = Counter()
+            self._markets: dict[str, Counter[str]] = {}
 
-    def count(self, *, group: str, endpoint: str, method: str, path: str, status: str) -> None:
+    def count(self, *, group: str, endpoint: str, method: str, path: str, status: str, market: str = "") -> None:
         """One request was answered (`status` is a number or `reset`)."""
         with self._lock:
             self._groups[group] += 1
@@ -31,16 +34,24 @@ class Tally:
             self._paths[path] += 1
             if group == "rest":
                 self._endpoints[endpoint] += 1
+            if market:
+                self._markets.setdefault(market, Counter())[endpoint if group == "rest" else group] += 1
             if group == "archives" and (method, status) == ("GET", "200"):
                 self._downloads[path] += 1
 
     def counts(self) -> dict[str, Any]:
-        """Everything, as plain values. `duplicate_downloads` holds archives sent whole more than once."""
+        """Everything, as plain values.
+
+        `duplicate_downloads` holds archives sent whole more than once, `funding` counts REST requests for funding, and
+        `by_market` has the endpoints, archives and checksums of each market asked.
+        """
         with self._lock:
             return {
                 **{name: self._groups[name] for name in ("listing", "archives", "checksums", "other")},
                 "rest": dict(self._endpoints),
                 "rest_total": self._endpoints.total(),
+                "funding": sum(self._endpoints[name] for name in _FUNDING),
+                "by_market": {market: dict(counts) for market, counts in self._markets.items()},
                 "total": self._groups.total(),
                 "by_status": dict(self._statuses),
                 "by_method": dict(self._methods),

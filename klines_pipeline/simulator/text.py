@@ -1,8 +1,9 @@
 """Klines as text: rows of a Vision CSV and of a REST answer, rendered column-wise with numpy (2 ms for 1,440 rows).
 
-Which unit a file or an answer uses is the caller's choice.
+Which unit and decimals a file or an answer uses is the caller's choice.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,10 +15,35 @@ from klines_pipeline.simulator.hashing import Flags, Ints
 TimeUnit = Literal["ms", "us"]
 Bytes = NDArray[np.uint8]
 
+HEADER = (
+    b"open_time,open,high,low,close,volume,close_time,quote_volume,count,"
+    b"taker_buy_volume,taker_buy_quote_volume,ignore\n"
+)
+"""The line of names where there is one; COIN-M's has the same words for contracts and base volumes."""
+_VOLUMES, _QUOTES = frozenset({5, 9}), frozenset({7, 10})
+
 _UP_TO_9999 = "".join(f"{number:04d}" for number in range(10_000)).encode()
 _FOUR_DIGITS: Bytes = np.frombuffer(_UP_TO_9999, np.uint8).reshape(-1, 4)
 _ROWS_AT_ONCE = 8_640
 """A tenth of a day of seconds: larger tables leave the processor's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decimals:
+    """How many decimals are written, by column."""
+
+    price: int
+    volume: int
+    quote: int
+
+    def at(self, place: int) -> int:
+        """Decimals of a column, by its place on the wire."""
+        if place in _QUOTES:
+            return self.quote
+        return self.volume if place in _VOLUMES else self.price
+
+
+EIGHT = Decimals(DECIMALS, DECIMALS, DECIMALS)
 
 
 def _digits(values: Ints, groups: int) -> Bytes:
@@ -46,14 +72,15 @@ def _integer(values: Ints) -> tuple[Bytes, Flags]:
     return _digits(values, groups), _significant(values, 4 * groups)
 
 
-def _decimal(values: Ints) -> tuple[Bytes, Flags]:
+def _decimal(values: Ints, decimals: int) -> tuple[Bytes, Flags]:
     groups = max(_groups(values), DECIMALS // 4 + 1)
     digits, whole = _digits(values, groups), 4 * groups - DECIMALS
     point = np.full((len(values), 1), ord("."), dtype=np.uint8)
     text = np.concatenate([digits[:, :whole], point, digits[:, whole:]], axis=1)
     kept = np.ones(text.shape, dtype=np.bool_)
     kept[:, :whole] = _significant(values // 10**DECIMALS, whole)
-    return text, kept
+    width = whole + 1 + decimals if decimals else whole
+    return text[:, :width], kept[:, :width]
 
 
 def _literal(text: str, rows: int) -> tuple[Bytes, Flags]:
@@ -61,7 +88,7 @@ def _literal(text: str, rows: int) -> tuple[Bytes, Flags]:
     return np.broadcast_to(letters, (rows, len(letters))), np.ones((rows, len(letters)), dtype=np.bool_)
 
 
-def _render(klines: Klines, unit: TimeUnit, *, opening: str, quote: str, closing: str) -> bytes:
+def _render(klines: Klines, unit: TimeUnit, decimals: Decimals, *, opening: str, quote: str, closing: str) -> bytes:
     rows = len(klines)
     per_unit = 1000 if unit == "ms" else 1
     pieces = [_literal(opening, rows)]
@@ -71,7 +98,7 @@ def _render(klines: Klines, unit: TimeUnit, *, opening: str, quote: str, closing
         elif place == 8:
             pieces += [_integer(column), _literal(",", rows)]
         else:
-            pieces += [_literal(quote, rows), _decimal(column), _literal(f"{quote},", rows)]
+            pieces += [_literal(quote, rows), _decimal(column, decimals.at(place)), _literal(f"{quote},", rows)]
     pieces.append(_literal(closing, rows))
     text = np.concatenate([letters for letters, _ in pieces], axis=1)
     kept = np.concatenate([flags for _, flags in pieces], axis=1)
@@ -79,17 +106,17 @@ def _render(klines: Klines, unit: TimeUnit, *, opening: str, quote: str, closing
     return letters.tobytes()
 
 
-def csv_rows(klines: Klines, unit: TimeUnit) -> bytes:
-    """A spot archive's member: 12 columns, no header, newline after each row."""
+def csv_rows(klines: Klines, unit: TimeUnit, decimals: Decimals = EIGHT) -> bytes:
+    """The rows of an archive's member: 12 columns, newline after each row."""
     parts = (klines.take(slice(first, first + _ROWS_AT_ONCE)) for first in range(0, len(klines), _ROWS_AT_ONCE))
-    return b"".join(_render(part, unit, opening="", quote="", closing="0\n") for part in parts)
+    return b"".join(_render(part, unit, decimals, opening="", quote="", closing="0\n") for part in parts)
 
 
-def json_rows(klines: Klines, unit: TimeUnit) -> bytes:
+def json_rows(klines: Klines, unit: TimeUnit, decimals: Decimals = EIGHT) -> bytes:
     """The body of a REST kline answer."""
     if not len(klines):
         return b"[]"
-    return b"[" + _render(klines, unit, opening="[", quote='"', closing='"0"],')[:-1] + b"]"
+    return b"[" + _render(klines, unit, decimals, opening="[", quote='"', closing='"0"],')[:-1] + b"]"
 
 
 def parse_csv(text: str, *, microseconds_from: int = 10**14) -> Klines:

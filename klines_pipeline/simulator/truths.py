@@ -1,9 +1,10 @@
-"""What is wrong with this market on purpose: halts, archive gaps, archives that were never published.
+"""What is wrong with these markets on purpose: halts, outages, archive gaps, archives that were never published.
 
-Tests compare certificates with these tables. `market` obeys the halts, `bucket` the rest; REST has every gap's klines.
+Tests compare certificates with these tables. `market` obeys halts and outages, the archives the rest; REST has what
+they lack.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -27,6 +28,14 @@ class Halt:
     def first_absent_minute(self) -> datetime:
         """Open time of the first 1m kline that does not exist."""
         return self.last.replace(second=0, microsecond=0) + timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """[start, end) in which no futures trade; they have flat klines then, never absent ones. UTC."""
+
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +68,43 @@ ARCHIVE_GAPS: tuple[ArchiveGap, ...] = (
     ArchiveGap("ETHUSDT", date(2025, 3, 2), utc(2025, 3, 2, 4), utc(2025, 3, 2, 4, 20)),
 )
 
-NEVER_PUBLISHED: Collection[tuple[str, date]] = frozenset({("XRPUSDT", date(2025, 3, 1))})
-"""Symbol-days whose archives (every interval) do not exist although REST has the klines."""
+FUTURES_OUTAGES: tuple[Outage, ...] = (
+    Outage(utc(2021, 3, 2, 7, 1), utc(2021, 3, 2, 8)),
+    Outage(utc(2023, 11, 14, 6, 12), utc(2023, 11, 14, 6, 15)),
+    Outage(utc(2024, 10, 28, 20), utc(2024, 10, 28, 21, 14)),
+    Outage(utc(2025, 3, 2, 10, 17), utc(2025, 3, 2, 11, 5)),
+)
+"""Lengths and days of the first three are those of BTCUSDT, their hours partly invented; the last is invented."""
+
+FUTURES_ARCHIVE_GAPS: Mapping[str, tuple[ArchiveGap, ...]] = {
+    "um": (ArchiveGap("ETHUSDT", date(2025, 3, 2), utc(2025, 3, 2, 14), utc(2025, 3, 2, 14, 30)),),
+    "cm": (ArchiveGap("ETHUSD_PERP", date(2025, 3, 1), utc(2025, 3, 1, 21, 15), utc(2025, 3, 2)),),
+}
+
+FUNDING_GAPS: Mapping[str, frozenset[tuple[str, datetime]]] = {
+    "um": frozenset({("SOLUSDT", utc(2025, 2, 12, 12))}),
+    "cm": frozenset(),
+}
+"""Settlements, by symbol and hour, that the month's archive lacks although REST has them."""
+
+NEVER_PUBLISHED: Mapping[str, frozenset[tuple[str, date]]] = {
+    "spot": frozenset({("XRPUSDT", date(2025, 3, 1))}),
+    "um": frozenset(),
+    "cm": frozenset(),
+}
+"""Symbol-days by market whose archives (every interval) do not exist although REST has the klines."""
 
 _RARE_GAP_SHARE = 0.003
 _RARE_GAP_YEARS = range(2018, 2025)
 
 
-def archive_gaps(seed: int, symbol: str, day: date) -> tuple[ArchiveGap, ...]:
-    """Every gap in the archives of a symbol-day: the listed ones, and 0.3 % chosen by hash in 2018..2024.
+def archive_gaps(seed: int, symbol: str, day: date, *, market: str = "spot") -> tuple[ArchiveGap, ...]:
+    """Every gap in the archives of a symbol-day: the listed ones, and on spot 0.3 % chosen by hash in 2018..2024.
 
     BTCUSDT and all of 2024-03 are clean, so that benchmarks have a span without top-ups.
     """
+    if market != "spot":
+        return tuple(gap for gap in FUTURES_ARCHIVE_GAPS[market] if (gap.symbol, gap.day) == (symbol, day))
     listed = tuple(gap for gap in ARCHIVE_GAPS if (gap.symbol, gap.day) == (symbol, day))
     clean = symbol == "BTCUSDT" or day.year not in _RARE_GAP_YEARS or (day.year, day.month) == (2024, 3)
     if clean or uniform(seed, "archive gap", symbol, day) >= _RARE_GAP_SHARE:
@@ -81,6 +115,11 @@ def archive_gaps(seed: int, symbol: str, day: date) -> tuple[ArchiveGap, ...]:
     return (*listed, ArchiveGap(symbol, day, start, min(start + length, day_end(day))))
 
 
-def halts_of(day: date) -> tuple[Halt, ...]:
+def halts_of(day: date, halts: tuple[Halt, ...] = HALTS) -> tuple[Halt, ...]:
     """Halts that touch a UTC day."""
-    return tuple(halt for halt in HALTS if halt.quiet < day_end(day) and day_start(day) < halt.resume)
+    return tuple(halt for halt in halts if halt.quiet < day_end(day) and day_start(day) < halt.resume)
+
+
+def outages_of(day: date, outages: tuple[Outage, ...]) -> tuple[Outage, ...]:
+    """Outages that touch a UTC day."""
+    return tuple(outage for outage in outages if outage.start < day_end(day) and day_start(day) < outage.end)

@@ -3,6 +3,7 @@
 Any UTC day is computed directly, in the length of the day. Listing dates and halts are `market`'s affair.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,15 @@ def _noise(key: int, minutes: Ints, octave: int) -> Floats:
     return noise
 
 
+def _noise_at(key: int, minutes: Ints, octave: int) -> Floats:
+    """The same noise at minutes far apart."""
+    cells = minutes >> octave
+    left, right = (uniforms(key ^ (octave << 56), cells + step) * 2.0 - 1.0 for step in (0, 1))
+    fraction = (minutes & ((1 << octave) - 1)).astype(np.float64) * (1.0 / (1 << octave))
+    noise: Floats = left + (right - left) * fraction
+    return noise
+
+
 def _exponential(values: Floats) -> Floats:
     """(1 + x/64)**64: close to exp, and the same bits wherever IEEE multiplication is."""
     power = values * (1.0 / 64) + 1.0
@@ -79,13 +89,13 @@ def _exponential(values: Floats) -> Floats:
     return power
 
 
-def _prices(seed: int, listing: Listing, minutes: Ints) -> Ints:
+def _prices(seed: int, listing: Listing, minutes: Ints, noise: Callable[[int, Ints, int], Floats] = _noise) -> Ints:
     """Price in ticks at each minute's start."""
-    key = stream_key(seed, listing.symbol, "price")
+    key = stream_key(seed, listing.follows or listing.stream, "price")
     total = np.zeros(len(minutes))
     for octave in range(_OCTAVES):
         amplitude = (1 << (octave // 2)) * (_SQRT_2 if octave % 2 else 1.0) * listing.volatility
-        total += _noise(key, minutes, octave) * amplitude
+        total += noise(key, minutes, octave) * amplitude
     ticks = np.rint(_exponential(total) * (listing.price * 10**listing.price_decimals))
     whole: Ints = np.maximum(ticks, 10).astype(np.int64)
     return whole
@@ -94,7 +104,7 @@ def _prices(seed: int, listing: Listing, minutes: Ints) -> Ints:
 def _trading(seed: int, listing: Listing, minutes: Ints) -> Flags:
     if not listing.quiet:
         return np.ones(len(minutes), dtype=np.bool_)
-    drawn = uniforms(stream_key(seed, listing.symbol, "quiet"), minutes)
+    drawn = uniforms(stream_key(seed, listing.stream, "quiet"), minutes)
     trading: Flags = (drawn >= listing.quiet) | (minutes % _LOOK_BACK == 0)
     return trading
 
@@ -117,7 +127,7 @@ def _candles(seed: int, listing: Listing, minutes: Ints, trading: Flags) -> Pric
 def _amounts(seed: int, listing: Listing, minutes: Ints, trading: Flags, prices: Prices) -> Amounts:
     """More volume where the price moves, in bursts and in slow waves; the average price within low and high."""
     opens, high, low, close = prices
-    key = stream_key(seed, listing.symbol, "activity")
+    key = stream_key(seed, listing.stream, "activity")
     activity = 1.0 + _noise(key, minutes, 7) * 0.5 + _noise(key, minutes, 10) * 0.35
     burst, spread, place, side = _draws(seed, listing, minutes, ("burst", "spread", "place", "side"))
     move = np.abs(close - opens) / (opens * (listing.volatility * 1.6) + 1.0)
@@ -130,7 +140,7 @@ def _amounts(seed: int, listing: Listing, minutes: Ints, trading: Flags, prices:
 
 
 def _draws(seed: int, listing: Listing, minutes: Ints, names: tuple[str, ...]) -> list[Floats]:
-    return [uniforms(stream_key(seed, listing.symbol, name), minutes) for name in names]
+    return [uniforms(stream_key(seed, listing.stream, name), minutes) for name in names]
 
 
 def day_of_minutes(seed: int, listing: Listing, day_start: int) -> Klines:
@@ -142,3 +152,9 @@ def day_of_minutes(seed: int, listing: Listing, day_start: int) -> Klines:
     amounts = _amounts(seed, listing, minutes, trading, prices)
     klines = Units.of(listing).klines(minutes * MINUTE, MINUTE, prices, amounts)
     return klines.take(slice(_LOOK_BACK, None))
+
+
+def prices_at(seed: int, listing: Listing, minutes: Ints) -> Ints:
+    """Price in 1e-8 at the start of each of these minutes (counted since 1970), which may lie far apart."""
+    ticks: Ints = _prices(seed, listing, minutes, _noise_at) * Units.of(listing).tick
+    return ticks

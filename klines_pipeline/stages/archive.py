@@ -26,7 +26,7 @@ from klines_pipeline.klines.schema import VISION
 from klines_pipeline.klines.sieve import Sieved, sieve
 from klines_pipeline.stages import versions
 from klines_pipeline.stages.results import ArchivedDay
-from klines_pipeline.stages.verdict import SETTLED, as_listed, extents_of, is_current, judge, without_listing
+from klines_pipeline.stages.verdict import SETTLED, absent, as_listed, extents_of, is_current, judge, without_listing
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_table, to_parquet
@@ -66,7 +66,7 @@ def begin(
     downloads, failed = dict[str, Future[FetchedArchive]](), dict[str, str]()
     for symbol in dataset.symbols:
         key = market.archive.key(symbol, dataset.interval, day)
-        known = entries.get(symbol) or ArchiveEntry(symbol=symbol, key=key, state=ArchiveState.NOT_PUBLISHED)
+        known = entries.get(symbol) or absent(symbol, key)
         error = survey.failed.get(symbol) if day < now.date() else None
         if error is not None:
             entries[symbol] = without_listing(known, str(error), error.http_status)

@@ -11,20 +11,23 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import BlockedError, KlinesError, TransientError
+from klines_pipeline.domain.errors import KlinesError, TransientError
 from klines_pipeline.domain.states import UNUSABLE
 from klines_pipeline.domain.utc_day import day_start
-from klines_pipeline.exchanges.protocols import Market, Survey
-from klines_pipeline.stages import lake_state, newcomers
+from klines_pipeline.exchanges.protocols import Market
+from klines_pipeline.stages import lake_state
 from klines_pipeline.stages.archive import PendingDay, Workshop, begin, finish
 from klines_pipeline.stages.merge import merge
+from klines_pipeline.stages.outlook import Outlook, look
 from klines_pipeline.stages.results import ArchivedDay, DayResult
 from klines_pipeline.stages.rows import RowSource
 from klines_pipeline.stages.topup import top_up
+from klines_pipeline.stages.universe import Universe
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 
@@ -58,8 +61,12 @@ class Ingest:
     dataset: Dataset
     stages: Collection[Stage] = ALL_STAGES
     log: Callable[[str], None] = print
+    universe: Universe = field(init=False)
     last_log: float = field(default_factory=time.monotonic)
     broken: str | None = None
+
+    def __post_init__(self) -> None:
+        self.universe = Universe(self.market, self.dataset, self.log)
 
     def days(self, days: Sequence[date]) -> Iterator[DayResult]:
         """Each day's result, in order."""
@@ -84,64 +91,57 @@ class Ingest:
             self.log(text)
 
     def _stream(self, days: Sequence[date], work: Workshop, rest: ThreadPoolExecutor) -> Iterator[DayResult]:
-        survey, now, problem = self._survey(days)
-        pending = deque[tuple[date, ExitStack, PendingDay | ArchivedDay | Exception]]()
+        outlook = self._look(days)
+        pending = deque[_Begun]()
         for day in days:
-            locks = ExitStack()
-            pending.append((day, locks, problem or self._begin(day, locks, survey, now, work)))
+            pending.append(self._begin(day, outlook, work))
             if len(pending) > _LOOK_AHEAD:
-                yield self._finish(*pending.popleft(), work, rest)
+                yield self._finish(pending.popleft(), work, rest)
         while pending:
-            yield self._finish(*pending.popleft(), work, rest)
+            yield self._finish(pending.popleft(), work, rest)
 
-    # ---- before the days
-
-    def _survey(self, days: Sequence[date]) -> tuple[Survey | None, datetime | None, Exception | None]:
-        """What is published, and the exchange's time; the third value says why nothing can be done."""
+    def _look(self, days: Sequence[date]) -> Outlook | None:
+        """The exchange's side of these days; None where only earlier runs' ledgers are worked on."""
         if Stage.VISION not in self.stages:
-            return None, None, None
-        survey = self.market.archive.survey(self.dataset.symbols, self.dataset.interval, days[0], days[-1])
-        survey = newcomers.place(self.market.api, self.dataset, survey, days, self.log)
-        if survey.now is not None:
-            return survey, survey.now, None
-        try:
-            return survey, self.market.api.now(), None
-        except (TransientError, BlockedError) as error:
-            listing = next(iter(survey.failed.values()))
-            return survey, None, TransientError(f"Neither the bucket nor REST answers: {listing} {error}")
+            return None
+        return look(self.universe, days)
 
     # ---- one day
 
-    def _begin(
-        self, day: date, locks: ExitStack, survey: Survey | None, now: datetime | None, work: Workshop
-    ) -> PendingDay | ArchivedDay | Exception:
-        if self.broken is not None:
-            return TransientError(f"Not attempted: {self.broken}")
-        if now is not None and day_start(day) >= now:
-            return KlinesError(f"{day} has not begun yet: on {self.dataset.exchange} it is {now:%Y-%m-%d %H:%M} UTC.")
+    def _begin(self, day: date, outlook: Outlook | None, work: Workshop) -> "_Begun":
+        begun = _Begun(day, self.dataset, ExitStack())
         try:
-            locks.enter_context(self.lake.locked(DayPaths.of(self.dataset, day)))
-            if survey is None or now is None:
-                return lake_state.archived_day(self.lake, self.dataset, day)
-            return begin(self.lake, self.market, self.dataset, day, survey=survey, now=now, work=work)
+            self._check(day, outlook)
+            begun.locks.enter_context(self.lake.locked(DayPaths.of(self.dataset, day)))
+            if outlook is None or outlook.now is None:
+                archived = lake_state.archived_day(self.lake, self.dataset, day)
+                return begun._replace(dataset=lake_state.of_day(self.dataset, archived), work=archived)
+            dataset = self.universe.of_day(outlook.survey, day, outlook.now)
+            started = begin(self.lake, self.market, dataset, day, survey=outlook.survey, now=outlook.now, work=work)
+            return begun._replace(dataset=dataset, work=started)
         except (KlinesError, OSError) as error:
-            return error
+            return begun._replace(work=error)
 
-    def _finish(
-        self,
-        day: date,
-        locks: ExitStack,
-        begun: PendingDay | ArchivedDay | Exception,
-        work: Workshop,
-        rest: ThreadPoolExecutor,
-    ) -> DayResult:
-        result = DayResult(day)
-        with locks:
+    def _check(self, day: date, outlook: Outlook | None) -> None:
+        """Raise why the day cannot be begun at all."""
+        if self.broken is not None:
+            raise TransientError(f"Not attempted: {self.broken}")
+        if outlook is None:
+            return
+        if outlook.problem is not None:
+            raise outlook.problem
+        if outlook.now is not None and day_start(day) >= outlook.now:
+            time_there = f"{outlook.now:%Y-%m-%d %H:%M} UTC"
+            raise KlinesError(f"{day} has not begun yet: on {self.dataset.exchange} it is {time_there}.")
+
+    def _finish(self, begun: "_Begun", work: Workshop, rest: ThreadPoolExecutor) -> DayResult:
+        result = DayResult(begun.day)
+        with begun.locks:
             try:
-                if isinstance(begun, Exception):
-                    raise begun
+                if isinstance(begun.work, Exception):
+                    raise begun.work
                 result = replace(result, archived=self._archived(begun, work))
-                result = self._through_stages(result, rest)
+                result = self._through_stages(begun.dataset, result, rest)
             except (KlinesError, OSError) as error:
                 if isinstance(error, OSError):
                     self.broken = str(error)
@@ -158,23 +158,34 @@ class Ingest:
             text = "%s %s: %d archive(s) not verified; the certificates say where the rows come from. %s: %s"
             LOG.warning(text, self.dataset, result.day, len(unusable), first.symbol, first.problem or first.state)
 
-    def _archived(self, begun: PendingDay | ArchivedDay, work: Workshop) -> ArchivedDay:
-        if isinstance(begun, ArchivedDay):
-            return begun
-        return finish(self.lake, self.market, self.dataset, begun, work)
+    def _archived(self, begun: "_Begun", work: Workshop) -> ArchivedDay:
+        if isinstance(begun.work, PendingDay):
+            return finish(self.lake, self.market, begun.dataset, begun.work, work)
+        if isinstance(begun.work, ArchivedDay):
+            return begun.work
+        raise KlinesError(f"{begun.day} was not begun.")
 
-    def _through_stages(self, result: DayResult, rest: ThreadPoolExecutor) -> DayResult:
+    def _through_stages(self, dataset: Dataset, result: DayResult, rest: ThreadPoolExecutor) -> DayResult:
         archived = result.archived
         if archived is None:
             return result
-        rows = RowSource(self.lake, self.market, self.dataset, archived)
+        rows = RowSource(self.lake, self.market, dataset, archived)
         if Stage.REST in self.stages:
-            topped_up = top_up(self.lake, self.market, self.dataset, archived, rows, rest)
-            result = replace(result, topped_up=topped_up)
+            result = replace(result, topped_up=top_up(self.lake, self.market, dataset, archived, rows, rest))
         if Stage.KLINES in self.stages:
-            known = result.topped_up or lake_state.topped_up_day(self.lake, self.market, self.dataset, archived)
-            result = replace(result, merged=merge(self.lake, self.dataset, archived, known, rows))
+            known = result.topped_up or lake_state.topped_up_day(self.lake, self.market, dataset, archived)
+            sizes = self.universe.contract_sizes()
+            result = replace(result, merged=merge(self.lake, dataset, archived, known, rows, sizes))
         return result
+
+
+class _Begun(NamedTuple):
+    """A day under way: its symbols, the locks it holds, and what was started for it, or why nothing could be."""
+
+    day: date
+    dataset: Dataset
+    locks: ExitStack
+    work: PendingDay | ArchivedDay | Exception | None = None
 
 
 def _failed(result: DayResult, stages: Collection[Stage], error: str) -> DayResult:

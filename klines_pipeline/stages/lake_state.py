@@ -3,6 +3,7 @@
 The time is the exchange's, as last heard: the latest moment any ledger row of the day records.
 """
 
+from dataclasses import replace
 from datetime import date, datetime
 
 from klines_pipeline.domain.dataset import Dataset
@@ -23,12 +24,17 @@ def archived_day(lake: Lake, dataset: Dataset, day: date) -> ArchivedDay:
     """The archives of the day as the ledger has them; IncompleteError where a symbol was never looked for."""
     entries = load_entries(lake, dataset, day)
     unknown = [symbol for symbol in dataset.symbols if symbol not in entries]
-    if unknown:
+    if unknown or not entries:
         raise IncompleteError(
-            f"{day}: {unknown[0]} has no row in ledger/archives. Materialize vision_klines_{dataset.interval} first, "
-            "or select +klines so that it runs too."
+            f"{day}: {unknown[0] if unknown else dataset} has no row in ledger/archives. Materialize "
+            f"vision_klines_{dataset.interval} first, or select +klines so that it runs too."
         )
     return ArchivedDay(day=day, entries=entries, fetched=WIRE_SCHEMA.to_frame(), now=_last_heard(entries))
+
+
+def of_day(dataset: Dataset, archived: ArchivedDay) -> Dataset:
+    """The dataset with the symbols it had that day: by filter, those the ledger knows."""
+    return dataset if dataset.chosen is None else replace(dataset, symbols=tuple(sorted(archived.entries)))
 
 
 def _last_heard(entries: dict[str, ArchiveEntry]) -> datetime:

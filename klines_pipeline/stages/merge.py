@@ -15,6 +15,7 @@ import polars as pl
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.utc_day import to_microseconds
 from klines_pipeline.klines.certificate import Evidence, certify
+from klines_pipeline.klines.contracts import with_quote_volume
 from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.grid import TimeRange, expected_range, present_slots
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, REJECTED_SCHEMA, ArchiveEntry, SliceEntry
@@ -35,18 +36,24 @@ _OFF_GRID = "klines.off_grid"
 
 
 def merge(
-    lake: Lake, dataset: Dataset, archived: ArchivedDay, topped_up: ToppedUpDay, archives: RowSource
+    lake: Lake,
+    dataset: Dataset,
+    archived: ArchivedDay,
+    topped_up: ToppedUpDay,
+    archives: RowSource,
+    sizes: Mapping[str, float],
 ) -> MergedDay:
-    """Publish the day's table, then its certificates."""
+    """Publish the day's table, then its certificates. `sizes` are of contracts, where the market counts in them."""
     paths = DayPaths.of(dataset, archived.day)
     expected = expected_range(archived.day, dataset.interval, topped_up.now)
-    inputs = _digest(dataset, archived.entries, topped_up, expected)
+    inputs = _digest(dataset, archived.entries, topped_up, expected, sizes)
     if (known := _unchanged(lake, paths, inputs)) is not None:
         return known
     configured = list(dataset.symbols)
     rest = topped_up.rows.filter(pl.col("symbol").is_in(configured))
     vouched = _vouched(archives.unverified(), rest, dataset)
     merged = merge_klines(pl.concat([archives.verified(), vouched]).sort("symbol", "open_time"), rest, dataset.interval)
+    merged = merged._replace(klines=with_quote_volume(merged.klines, sizes))
     certificates = certify(
         merged.klines,
         merged.conflicts,
@@ -101,7 +108,13 @@ def _evidence(
     }
 
 
-def _digest(dataset: Dataset, entries: Mapping[str, ArchiveEntry], topped_up: ToppedUpDay, expected: TimeRange) -> str:
+def _digest(
+    dataset: Dataset,
+    entries: Mapping[str, ArchiveEntry],
+    topped_up: ToppedUpDay,
+    expected: TimeRange,
+    sizes: Mapping[str, float],
+) -> str:
     """Of everything the table and the certificates are made from; attempts and the wording of errors are not."""
     facts = [
         _FORMAT,
@@ -115,6 +128,7 @@ def _digest(dataset: Dataset, entries: Mapping[str, ArchiveEntry], topped_up: To
         [_asked(entry) for _, entry in sorted(topped_up.slices.items())],
         sorted(fingerprints(topped_up.rows).items()),
         topped_up.rows["ingested_at"].to_physical().to_list(),
+        *([sorted((name, size) for name, size in sizes.items() if name in dataset.symbols)] if sizes else []),
     ]
     return blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
 

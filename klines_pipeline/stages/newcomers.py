@@ -1,4 +1,4 @@
-"""Symbols without any archive: just listed, or misspelled. REST tells which, and since when; else it is not asked."""
+"""Symbols without any archive: just listed, misspelled, or of a market that has none. REST tells since when."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,30 +10,42 @@ from klines_pipeline.domain.states import Life
 from klines_pipeline.domain.universe import SymbolFacts
 from klines_pipeline.exchanges.protocols import KlineApi, Survey
 
+Lives = Mapping[tuple[str, date], Life]
 
-def place(api: KlineApi, dataset: Dataset, survey: Survey, days: Sequence[date], log: Callable[[str], None]) -> Survey:
-    """The survey, with the lives of newcomers filled in; UnknownNameError for a symbol the exchange does not name."""
+
+def place(
+    api: KlineApi,
+    named: Callable[[], Mapping[str, SymbolFacts]],
+    dataset: Dataset,
+    survey: Survey,
+    days: Sequence[date],
+    log: Callable[[str], None],
+) -> Survey:
+    """The survey, with the lives of newcomers filled in; UnknownNameError for a symbol the exchange never had."""
     if not survey.never_archived:
         return survey
+    lives = dict(survey.lives)
     try:
-        _refuse_unknown(survey.never_archived, dataset, api.symbols())
-        lives = dict(survey.lives)
         for symbol in sorted(survey.never_archived):
-            lives.update(_lives(api, dataset, symbol, days))
+            lives.update(_lives(api, named(), dataset, symbol, days))
     except (TransientError, BlockedError) as error:
         log(f"Symbols without any archive could not be looked up: {error}")
-        return survey
     return replace(survey, lives=lives)
 
 
-def _refuse_unknown(newcomers: frozenset[str], dataset: Dataset, named: Mapping[str, SymbolFacts]) -> None:
-    for symbol in sorted(newcomers.difference(named)):
+def _lives(
+    api: KlineApi, named: Mapping[str, SymbolFacts], dataset: Dataset, symbol: str, days: Sequence[date]
+) -> Lives:
+    """Lives of the days up to the first kline; a symbol listed before the days in question costs no request."""
+    facts = named.get(symbol)
+    if facts is not None and facts.pending:
+        return {(symbol, day): Life.NOT_LISTED for day in days}
+    if facts is not None and facts.since is not None and facts.since.date() < days[0]:
+        return {}
+    first = api.first_open_time(symbol, dataset.interval)
+    if first is None and facts is None:
         known = {*named, *dataset.symbols} - {symbol}
         raise UnknownNameError("symbol", symbol, known, where=f"{dataset}, symbols")
-
-
-def _lives(api: KlineApi, dataset: Dataset, symbol: str, days: Sequence[date]) -> dict[tuple[str, date], Life]:
-    first = api.first_open_time(symbol, dataset.interval)
     if first is None:
         return {}
     before = {(symbol, day): Life.NOT_LISTED for day in days if day < first.date()}

@@ -19,6 +19,12 @@ _SAME_VERSION = timedelta(minutes=1)
 """Two hosts' Last-Modified of one version may differ by their rounding; versions lie days apart."""
 
 
+def absent(symbol: str, key: str) -> ArchiveEntry:
+    """A symbol-day without an archive; a market whose archives have no keys has none at all."""
+    state = ArchiveState.NOT_PUBLISHED if key else ArchiveState.NO_ARCHIVE
+    return ArchiveEntry(symbol=symbol, key=key, state=state)
+
+
 def without_listing(known: ArchiveEntry, error: str, http_status: int | None) -> ArchiveEntry:
     """The bucket could not be listed: what is held stays valid, the rest is unavailable."""
     if known.state in SETTLED:
@@ -29,7 +35,7 @@ def without_listing(known: ArchiveEntry, error: str, http_status: int | None) ->
 def as_listed(known: ArchiveEntry, published: PublishedArchive | None, life: Life | None) -> ArchiveEntry:
     """The entry in the light of a listing that worked: what an outage left behind is gone, what is held stays."""
     if known.state not in SETTLED and published is None:
-        return ArchiveEntry(symbol=known.symbol, key=known.key, state=ArchiveState.NOT_PUBLISHED, error=life)
+        return replace(absent(known.symbol, known.key), error=life)
     problem = known.problem
     if published is None and known.state is ArchiveState.OK:
         problem = WITHDRAWN

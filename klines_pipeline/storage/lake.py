@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 import fsspec
@@ -91,6 +91,12 @@ class Lake:
             except FileNotFoundError:
                 return None
             return content
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[IO[bytes]]:
+        """The file for reading parts of it; FileNotFoundError where there is none."""
+        with self._reached(), self.fs.open(f"{self.base}/{path}", "rb") as file:
+            yield file
 
     def size(self, path: str) -> int | None:
         """Bytes; None where there is no such file."""

@@ -83,6 +83,15 @@ def read_klines(lake: Lake, path: str) -> pl.DataFrame:
     return KLINE_SCHEMA.to_frame() if content is None else _decode(lake, path, content, schema_like)
 
 
+def read_names(lake: Lake, path: str) -> list[str]:
+    """The file's columns, from its footer; none where there is no file, or a damaged one."""
+    try:
+        with lake.opened(path) as file:
+            return [str(name) for name in pq.read_schema(file).names]
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return []
+
+
 def read_metadata(lake: Lake, path: str) -> dict[str, str]:
     """Key-value metadata of a file; empty where there is no file, or a damaged one."""
     content = lake.read(path)

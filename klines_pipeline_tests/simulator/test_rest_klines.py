@@ -166,7 +166,7 @@ def test_time_and_ping_answer(http: httpx.Client) -> None:
 def test_retired_and_unknown_paths(http: httpx.Client) -> None:
     assert http.get("/api/v1/klines").json()["code"] == -1016
     assert http.get("/api/v3/nothing").status_code == 404
-    assert http.get("/fapi/v1/klines").status_code == 404
+    assert http.get("/fapi/v3/klines").status_code == 404
     assert "html" in http.get("/api/v3/nothing", headers={"Accept": "text/html"}).text
 
 

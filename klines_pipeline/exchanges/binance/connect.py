@@ -12,7 +12,9 @@ from klines_pipeline.exchanges.protocols import Market, MarketWords
 from klines_pipeline.exchanges.rest_host import RestHost
 from klines_pipeline.klines.schema import KLINE_SCHEMA, with_contracts
 
-WORDS = {name: MarketWords(intervals=row.intervals, funding=row.funding) for name, row in MARKETS.items()}
+WORDS = {
+    name: MarketWords(row.intervals, funding=row.funding, contracts=row.contracts) for name, row in MARKETS.items()
+}
 """Markets as klines.yaml may name them."""
 URLS = tuple(ENDPOINTS)
 """Names of the URLs that may be replaced."""

@@ -1,0 +1,33 @@
+"""What a run knows before its days begin: what is published, what time it is there, or why nothing can be done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from klines_pipeline.domain.errors import BlockedError, TransientError
+from klines_pipeline.exchanges.protocols import Survey
+from klines_pipeline.stages import newcomers
+from klines_pipeline.stages.universe import Universe
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """One look at the exchange, for a stretch of days; `problem` says why none of them can be begun."""
+
+    survey: Survey
+    now: datetime | None
+    problem: Exception | None = None
+
+
+def look(universe: Universe, days: Sequence[date]) -> Outlook:
+    """List what is published for every symbol the dataset may mean; the bucket's clock tells the time, else REST's."""
+    market, dataset = universe.market, universe.whole()
+    survey = market.archive.survey(dataset.symbols, dataset.interval, days[0], days[-1])
+    survey = newcomers.place(market.api, universe.named, dataset, survey, days, universe.log)
+    if survey.now is not None:
+        return Outlook(survey, survey.now)
+    try:
+        return Outlook(survey, market.api.now())
+    except (TransientError, BlockedError) as error:
+        listing = next(iter(survey.failed.values()))
+        return Outlook(survey, None, TransientError(f"Neither the bucket nor REST answers: {listing} {error}"))
