@@ -11,7 +11,8 @@ import pytest
 from klines_pipeline import load
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, DamagedFileError, IncompleteError
-from klines_pipeline.domain.interval import LongInterval
+from klines_pipeline.domain.interval import Interval, LongInterval
+from klines_pipeline.domain.universe import SymbolFilter
 from klines_pipeline.domain.utc_day import day_start, days_between
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.resample import ResampledDay, resampler
@@ -184,6 +185,34 @@ def test_a_week_with_days_certified_as_delisted_is_made(ingest: Run, lake: Lake)
     [done] = resample(lake, "1w", ["2022-05-15"])
 
     assert (done.rows, done.left_out) == (1, 0)
+
+
+def test_a_filter_that_drops_a_symbol_with_its_delisting_still_gives_its_last_month(ingest: Run, lake: Lake) -> None:
+    month = span("2022-05-01", "2022-05-31")
+    dataset = make_dataset(interval="1d", chosen=SymbolFilter(match="^(BTC|LUNA)USDT$"))
+    ingest(dataset, *month)
+    assert read_day(lake, "ledger/certificates", "2022-05-20", interval="1d")["symbol"].to_list() == ["BTCUSDT"]
+
+    [done] = resample(lake, "1M", ["2022-05-31"], dataset=dataset)
+
+    assert (done.rows, done.left_out) == (2, 0)
+    made = read_day(lake, "resampled_klines", "2022-05-01", interval="1M").row(1, named=True)
+    assert made["trades"] == summed(lake, "LUNAUSDT", month)["trades"]
+
+
+def test_contracts_of_a_market_that_counts_in_them_are_summed_too(ingest: Run, lake: Lake) -> None:
+    dataset = Dataset("binance", "cm", Interval.parse("1d"), ("BTCUSD_PERP",), date(2024, 2, 1))
+    ingest(dataset, *span("2024-02-26", "2024-03-03"))
+
+    resample(lake, "1w", ["2024-02-26"], dataset=dataset)
+
+    days = load("BTCUSD_PERP", "1d", "2024-02-26", "2024-03-04", market="cm", lake=lake.root)
+    [week] = load("BTCUSD_PERP", "1w", "2024-02-26", "2024-03-04", market="cm", lake=lake.root, resampled=True).rows(
+        named=True
+    )
+    assert days.height == 7
+    assert week["contracts"] == days["contracts"].sum() > 0
+    assert week["taker_buy_contracts"] == days["taker_buy_contracts"].sum() > 0
 
 
 def test_a_day_that_is_not_in_the_lake_is_refused_and_the_rest_of_its_week_left_out(ingest: Run, lake: Lake) -> None:
