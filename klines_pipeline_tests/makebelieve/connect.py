@@ -53,7 +53,7 @@ class MakeBelieveApi:
         there = [time for time in opens[: self.limit] if self._trades(symbol, time)]
         hours = pl.Series("hour", [float(time.hour + 1) for time in there], dtype=pl.Float64)
         frame = pl.DataFrame({"symbol": [symbol] * len(there), "open_time": pl.Series(there, dtype=UTC_TIME)})
-        numbers = dict.fromkeys(("open", "high", "low", "close", "volume", "quote_volume"), hours)
+        numbers = dict.fromkeys(("open", "high", "low", "close", "volume"), hours) | {"quote_volume": hours * hours}
         nothing = pl.lit(None, pl.Float64)
         wire = frame.with_columns(
             **numbers,
