@@ -27,7 +27,7 @@ LEVELS = {
 }
 """Rooms of the house; those on one level do not know each other. `settings` and `simulator` stand beside it."""
 
-READ_SETTINGS = {"definitions", "defs.build", "cli", "query.read", "demo"}
+READ_SETTINGS = {"definitions", "defs.build", "cli", "query.read", "query.funding", "demo"}
 START_THE_SIMULATOR = {"cli", "demo"}
 LATE_IMPORTS = {"__init__.__getattr__", "cli.run_exchange"}
 """Functions that import for a documented reason: readers without Dagster, and an optional extra."""
