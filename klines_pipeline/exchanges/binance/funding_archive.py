@@ -119,7 +119,8 @@ class BinanceFundingArchive:
         except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
             raise CorruptArchiveError(f"its text is not funding rates: {str(error).splitlines()[0]}") from None
         wire = WIRE_SCHEMA.to_frame() if frame is None else _to_wire_schema(symbol, frame)
-        if not wire.select((pl.col("funding_rate").is_finite() & pl.col("calc_time").is_not_null()).all()).item():
+        sound = pl.col("funding_rate").is_finite() & pl.col("calc_time").is_not_null()
+        if not wire.select(sound.fill_null(value=False).all()).item():
             raise CorruptArchiveError("its text has a row that is no settlement.")
         inside = wire.filter(pl.col("calc_time").dt.date().dt.month_start() == month)
         rows = settlements(inside)
