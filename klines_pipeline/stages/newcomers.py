@@ -53,7 +53,7 @@ def _lives(
 
 
 def _first_open_time(api: KlineApi, dataset: Dataset, symbol: str) -> datetime | None:
-    """The first kline's; None for what REST refuses as a symbol, too. A symbol gone from REST's list may have klines."""
+    """The first kline's, also of a symbol REST lists no more; None for what REST refuses to take for a symbol."""
     try:
         return api.first_open_time(symbol, dataset.interval)
     except RejectedRequestError:
