@@ -54,7 +54,5 @@ def test_funding_is_refused_where_there_is_none() -> None:
 def test_a_misspelled_url_variable_is_refused_with_the_nearest_one() -> None:
     check_endpoints(["binance_spot_url", "vision_list_url"])
 
-    with pytest.raises(
-        UnknownNameError, match="nearest valid one is 'KLINES_BINANCE_SPOT_URL'"
-    ):
+    with pytest.raises(UnknownNameError, match="nearest valid one is 'KLINES_BINANCE_SPOT_URL'"):
         check_endpoints(["binance_spott_url"])
