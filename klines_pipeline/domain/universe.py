@@ -25,7 +25,7 @@ class Contract(StrEnum):
         try:
             return cls(text)
         except ValueError:
-            raise UnknownNameError("contract", text, cls) from None
+            raise UnknownNameError("contract", text, map(str, cls)) from None
 
 
 class Excluded(StrEnum):
@@ -41,7 +41,7 @@ class Excluded(StrEnum):
         try:
             return cls(text)
         except ValueError:
-            raise UnknownNameError("exclusion", text, cls) from None
+            raise UnknownNameError("exclusion", text, map(str, cls)) from None
 
 
 STABLECOINS = frozenset((
