@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, UnknownNameError, nearest_name
-from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.interval import INTERVALS, AnyInterval, Interval, LongInterval, parse_interval
 from klines_pipeline.domain.states import ChecksumPolicy
 from klines_pipeline.domain.symbol import check_symbol
 from klines_pipeline.domain.utc_day import parse_day
@@ -43,6 +43,7 @@ def _reader(read: Callable[[str], Any]) -> BeforeValidator:
 
 Day = Annotated[date, _reader(parse_day)]
 IntervalName = Annotated[Interval, _reader(Interval.parse)]
+ResampledName = Annotated[AnyInterval, _reader(parse_interval)]
 Symbol = Annotated[str, _reader(check_symbol)]
 
 
@@ -58,14 +59,17 @@ class DatasetParagraph(_Strict):
     interval: IntervalName
     start: Day
     symbols: list[Symbol] = Field(min_length=1)
-    resample: list[IntervalName] = Field(default_factory=list)
+    resample: list[ResampledName] = Field(default_factory=list)
     funding: bool = False
     on_checksum_mismatch: ChecksumPolicy = ChecksumPolicy.QUARANTINE
 
     @model_validator(mode="after")
     def _resample_is_coarser(self) -> "DatasetParagraph":
         for target in self.resample:
-            if target <= self.interval or target.duration % self.interval.duration:
+            if isinstance(target, LongInterval):
+                if self.interval.name != "1d":
+                    raise ValueError(f"{target} is computed from 1d: name it in a dataset of interval 1d.")
+            elif target <= self.interval or target.duration % self.interval.duration:
                 raise ValueError(f"{target} cannot be resampled from {self.interval}; name a longer multiple of it.")
         return self
 
@@ -78,7 +82,7 @@ class DatasetParagraph(_Strict):
             symbols=tuple(sorted(set(self.symbols))),
             funding=self.funding,
             start=self.start,
-            resample=tuple(sorted(set(self.resample))),
+            resample=tuple(sorted(set(self.resample), key=lambda target: INTERVALS.index(target.name))),
             on_checksum_mismatch=self.on_checksum_mismatch,
         )
 

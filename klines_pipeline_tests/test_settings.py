@@ -59,6 +59,14 @@ def test_every_field_of_a_paragraph_is_taken() -> None:
     assert dataset.on_checksum_mismatch is ChecksumPolicy.CROSS_CHECK
 
 
+def test_intervals_above_a_day_are_computed_from_days_and_stand_in_order_of_length() -> None:
+    write(paragraph(interval="1d", resample="[1M, 3d, 1w, 1w]"))
+
+    [dataset] = Settings.from_env({}).datasets
+
+    assert [str(interval) for interval in dataset.resample] == ["3d", "1w", "1M"]
+
+
 @pytest.mark.parametrize("text", [None, "", "# nothing yet\n", "datasets: []\n"])
 def test_without_datasets_there_is_still_a_lake(text: str | None) -> None:
     if text is not None:
@@ -152,6 +160,9 @@ WRONG = [
     (paragraph(on_checksum_mismatch="ignore"), 7, "on_checksum_mismatch: "),
     (paragraph(funding="perhaps"), 7, r"funding: .*\(given: 'perhaps'\)"),
     (paragraph(resample="[5m, 7m]"), 7, "resample.1: unknown interval '7m'"),
+    (paragraph(resample="[1h, 1w]"), 3, "1w is computed from 1d: name it in a dataset of interval 1d"),
+    (paragraph(interval="1d", resample="[1w, 4h]"), 3, "4h cannot be resampled from 1d"),
+    (paragraph(resample="[1mo]"), 7, "resample.0: unknown interval '1mo'"),
     ("lake: ./lake\ndataset: []\n", 2, "dataset: no such field; the nearest valid one is 'datasets'"),
     ("lake: [1]\n", 1, "lake: "),
     ("- just\n- a list\n", 1, "the file: "),

@@ -3,7 +3,7 @@
 A range of days is one run, streamed day after day; one day is the special case.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 
 import dagster as dg
@@ -15,12 +15,11 @@ from klines_pipeline.defs.reporting import DayReport, report
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import KlinesError
-from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.interval import AnyInterval, LongInterval
 from klines_pipeline.exchanges.protocols import MarketWords
 from klines_pipeline.stages.ingest import Ingest, Stage
-from klines_pipeline.stages.resample import resample_day
+from klines_pipeline.stages.resample import ResampledDay, resampler
 from klines_pipeline.stages.results import DayResult
-from klines_pipeline.storage.lake import Lake
 
 CODE_VERSION = "1"
 
@@ -54,7 +53,7 @@ def _ingested(dataset: Dataset, words: MarketWords, result: DayResult) -> DayRep
     return DayReport(str(result.day), metadata, failures)
 
 
-def build_resampled(dataset: Dataset, words: MarketWords, interval: Interval) -> dg.AssetsDefinition:
+def build_resampled(dataset: Dataset, words: MarketWords, interval: AnyInterval) -> dg.AssetsDefinition:
     """klines -> resampled_klines of a coarser interval."""
     key = resampled_key(dataset, interval)
 
@@ -64,8 +63,7 @@ def build_resampled(dataset: Dataset, words: MarketWords, interval: Interval) ->
             _spec(
                 dataset,
                 key,
-                f"{interval} klines computed from klines_{dataset.interval}. One that reaches into a gap nobody has "
-                "explained is left out.",
+                _description(dataset, interval),
                 deps=[asset_key(dataset, Stage.KLINES)],
                 kinds={"parquet", "polars"},
                 metadata={"dagster/column_schema": column_schema(contracts=words.contracts)},
@@ -75,16 +73,27 @@ def build_resampled(dataset: Dataset, words: MarketWords, interval: Interval) ->
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def resample_days(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
-        opened = lake.open()
-        days = (_resampled(opened, dataset, interval, key, day) for day in days_of(context.partition_keys))
+        resample = resampler(lake.open(), dataset, interval)
+        days = (_resampled(resample, key, day) for day in days_of(context.partition_keys))
         yield from report(context, [key], days)
 
     return resample_days
 
 
-def _resampled(lake: Lake, dataset: Dataset, interval: Interval, key: dg.AssetKey, day: date) -> DayReport:
+def _description(dataset: Dataset, interval: AnyInterval) -> str:
+    text = f"{interval} klines computed from klines_{dataset.interval}."
+    if not isinstance(interval, LongInterval):
+        return f"{text} One that reaches into a gap nobody has explained is left out."
+    return (
+        f"{text} Any day of a period computes its kline again, once the period is closed, and publishes it at the day "
+        "on which the period opens; a symbol that lacks a day of it without a reason is left out. A partition that is "
+        "up to date says that the period was computed with that day, not that every day of it is there: see left_out."
+    )
+
+
+def _resampled(resample: Callable[[date], ResampledDay], key: dg.AssetKey, day: date) -> DayReport:
     try:
-        return DayReport(str(day), {key: resampled_metadata(resample_day(lake, dataset, interval, day))}, {})
+        return DayReport(str(day), {key: resampled_metadata(resample(day))}, {})
     except (KlinesError, OSError) as error:
         return DayReport(str(day), {}, {key: str(error)})
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.interval import AnyInterval
 from klines_pipeline.exchanges.protocols import MarketWords
 from klines_pipeline.stages.ingest import Stage
 
@@ -15,7 +15,7 @@ def asset_key(dataset: Dataset, stage: Stage) -> dg.AssetKey:
     return dg.AssetKey([*dataset.prefix, f"{stage}_{dataset.interval}"])
 
 
-def resampled_key(dataset: Dataset, interval: Interval) -> dg.AssetKey:
+def resampled_key(dataset: Dataset, interval: AnyInterval) -> dg.AssetKey:
     """`binance/spot/resampled_klines_1h`."""
     return dg.AssetKey([*dataset.prefix, f"resampled_klines_{interval}"])
 

@@ -97,14 +97,13 @@ def _merged(day: MergedDay, archived: ArchivedDay | None, topped_up: ToppedUpDay
 
 
 def resampled_metadata(day: ResampledDay) -> Metadata:
-    """A resampled day."""
-    return {
-        "dagster/partition_row_count": day.rows,
-        "rows": day.rows,
-        "left_out": day.left_out,
-        "changed": day.changed,
-        "path": dg.MetadataValue.path(day.path),
-    }
+    """A resampled day; of an interval above a day, the period it lies in, whose klines stand at its opening day."""
+    counts = {"rows": day.rows, "left_out": day.left_out, "changed": day.changed}
+    if day.period is None:
+        return {"dagster/partition_row_count": day.rows, **counts, "path": dg.MetadataValue.path(day.path)}
+    stored = {"path": dg.MetadataValue.path(day.path)} if day.rows else {}
+    why = {"waits_for": day.waits_for} if day.waits_for else {}
+    return {**counts, "period": str(day.period), **stored, **why}
 
 
 def worst_symbols(certificates: pl.DataFrame) -> str:

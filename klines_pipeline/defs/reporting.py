@@ -52,7 +52,8 @@ def report(
 
 
 def _summary(asset: dg.AssetKey, reports: Sequence[DayReport]) -> str:
-    rows = sum(day.metadata[asset].get("rows", 0) for day in reports)
+    metadata = (day.metadata[asset] for day in reports)
+    rows = sum({values.get("period", number): values.get("rows", 0) for number, values in enumerate(metadata)}.values())
     days = f"{len(reports)} day(s), {reports[0].partition} to {reports[-1].partition}"
     return f"{asset.to_user_string()}: {days}, {rows:,} rows"
 

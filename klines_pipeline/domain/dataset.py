@@ -6,7 +6,7 @@ Exchange and market are validated strings, not enums: each exchange owns its voc
 from dataclasses import dataclass
 from datetime import date
 
-from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.interval import AnyInterval, Interval
 from klines_pipeline.domain.states import ChecksumPolicy
 from klines_pipeline.domain.universe import SymbolFilter
 
@@ -20,7 +20,7 @@ class Dataset:
     interval: Interval
     symbols: tuple[str, ...]
     start: date
-    resample: tuple[Interval, ...] = ()
+    resample: tuple[AnyInterval, ...] = ()
     chosen: SymbolFilter | None = None
     """Where given, `symbols` are those of one day: resolved when the day is ingested, empty before."""
     funding: bool = False

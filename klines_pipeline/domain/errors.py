@@ -32,11 +32,11 @@ class ConfigurationError(KlinesError):
 class UnknownNameError(ConfigurationError):
     """A name that is not among the known ones."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "") -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "", remedy: str = "") -> None:
         nearest = nearest_name(name, known)
         hint = f" The nearest valid one is {nearest!r}." if nearest else ""
         prefix = f"{where}: " if where else ""
-        super().__init__(f"{prefix}unknown {kind} {name!r}.{hint}")
+        super().__init__(f"{prefix}unknown {kind} {name!r}.{hint} {remedy}".rstrip())
         self.name = name
 
 
@@ -92,6 +92,7 @@ class RejectedRequestError(KlinesError):
         super().__init__(message)
         self.code = code
         self.http_status = http_status
+        self.served_at: datetime | None = None
 
 
 class CorruptArchiveError(KlinesError):

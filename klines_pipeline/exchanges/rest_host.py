@@ -13,7 +13,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from klines_pipeline.domain.errors import BannedError, BlockedError, RateLimitedError, TransientError
+from klines_pipeline.domain.errors import (
+    BannedError,
+    BlockedError,
+    RateLimitedError,
+    RejectedRequestError,
+    TransientError,
+)
 from klines_pipeline.domain.states import BLOCKED_STATUS
 from klines_pipeline.exchanges.budget import WeightBudget
 from klines_pipeline.exchanges.http_date import parse_http_date
@@ -44,7 +50,8 @@ class RestHost:
 
     url: str
     budget: WeightBudget
-    weight_header: str
+    weight_header: str | None
+    """Header in which the host says what it counted; None for a host that says nothing."""
     check_body: Callable[[int, Any, str], None]
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     default_silence: float = _DEFAULT_RETRY_AFTER
@@ -88,7 +95,7 @@ class RestHost:
             with self.budget.lock:
                 self.requests += 1
             response = self.client.get(self.url + path, params=dict(params))
-            seen = response.headers.get(self.weight_header) if lane is None else None
+            seen = response.headers.get(self.weight_header) if self.weight_header and lane is None else None
         except httpx.HTTPError as error:
             raise TransientError(f"{self.url}{path}: {error or type(error).__name__}.") from None
         finally:
@@ -107,6 +114,9 @@ class RestHost:
             self.check_body(status, body, url)
         except RateLimitedError as error:
             budget.close(error.retry_after)
+            raise
+        except RejectedRequestError as error:
+            error.served_at = parse_http_date(response.headers.get("date"))
             raise
         return body
 

@@ -86,6 +86,8 @@ def explain(gaps: Sequence[TimeRange], known: Evidence, expected: TimeRange) -> 
     if whole and known.archive.life in NEVER_ASKED:
         return {Reason(known.archive.life)}
     answered = answered_ranges(known.slices)
+    if whole and answered and known.archive.life is Life.PERHAPS_DELISTED:
+        return {Reason.DELISTED}
     reasons = set()
     for gap in gaps:
         unasked = subtract([gap], answered)
@@ -125,9 +127,7 @@ def _why_answered(gap: TimeRange, known: Evidence, expected: TimeRange, *, whole
     if known.archive.state is not ArchiveState.NOT_PUBLISHED:
         lacks = known.quarantined is not None and not _has(known.quarantined, gap) and gap.end < expected.end
         return Reason.EXCHANGE_HALT if lacks else Reason(known.archive.state)
-    if whole:
-        return Reason.DELISTED if life is Life.PERHAPS_DELISTED else Reason.NO_DATA
-    return Reason.NOT_PUBLISHED
+    return Reason.NO_DATA if whole else Reason.NOT_PUBLISHED
 
 
 def _has(slots: pl.Series | None, gap: TimeRange) -> bool:

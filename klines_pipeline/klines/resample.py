@@ -1,6 +1,9 @@
-"""Coarser klines computed from finer ones. A kline is only made where its minutes are there, or provably never were."""
+"""Coarser klines computed from finer ones. A kline is only made where its minutes are there, or provably never were.
 
-from collections.abc import Mapping, Sequence
+Which symbols have every day of a period longer than a day stands in `periods`.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,7 +11,7 @@ import polars as pl
 
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.klines.grid import TimeRange
-from klines_pipeline.klines.schema import CONTRACT_SCHEMA, KLINE_SCHEMA, REST, VISION, table_names
+from klines_pipeline.klines.schema import CONTRACT_SCHEMA, KLINE_SCHEMA, REST, UTC_TIME, VISION, table_names
 
 _DECIMALS = 8
 """Binance prints 8: rounding takes the float sum back to the decimal one."""
@@ -35,9 +38,22 @@ def resample_klines(
     with any REST row counts as REST.
     """
     start = pl.col("open_time").dt.truncate(interval.name).alias("open_time")
+    coarse = _bars(klines, start).filter(pl.col("open_time") + interval.duration <= closed_until)
+    kept = coarse.join(_broken(interval, unexplained), on=["symbol", "open_time"], how="anti", maintain_order="left")
+    return Resampled(kept, coarse.height - kept.height)
+
+
+def resample_period(klines: pl.DataFrame, opens: datetime, *, incomplete: Collection[str]) -> Resampled:
+    """One kline a symbol from the klines of a whole period that opens at `opens`; none for the symbols `incomplete`."""
+    kept = klines.filter(~pl.col("symbol").is_in(list(incomplete)))
+    return Resampled(_bars(kept, pl.lit(opens, UTC_TIME).alias("open_time")), len(incomplete))
+
+
+def _bars(klines: pl.DataFrame, start: pl.Expr) -> pl.DataFrame:
+    """A kline for each symbol and `start`, sorted by both."""
     volumes = [pl.col(name) for name in KLINE_SCHEMA.names() if name.endswith("volume")]
     counts = [pl.col(name) for name in ("trades", *CONTRACT_SCHEMA) if name in klines.columns]
-    coarse = (
+    return (
         klines.sort("symbol", "open_time")
         .group_by("symbol", start, maintain_order=True)
         .agg(
@@ -53,9 +69,6 @@ def resample_klines(
         )
         .select(table_names(klines))
     )
-    coarse = coarse.filter(pl.col("open_time") + interval.duration <= closed_until)
-    kept = coarse.join(_broken(interval, unexplained), on=["symbol", "open_time"], how="anti", maintain_order="left")
-    return Resampled(kept, coarse.height - kept.height)
 
 
 def _broken(interval: Interval, unexplained: Mapping[str, Sequence[TimeRange]]) -> pl.DataFrame:

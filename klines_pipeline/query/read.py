@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from klines_pipeline.domain.errors import ConfigurationError, IncompleteError, UnknownNameError
-from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.interval import Interval, parse_interval
 from klines_pipeline.domain.symbol import check_symbol
 from klines_pipeline.domain.utc_day import day_end, day_start, days_between, parse_day
 from klines_pipeline.klines.certificate import is_explained
@@ -46,7 +46,7 @@ def scan(
 
     Args:
         symbols: one symbol or several, as the exchange spells them.
-        interval: `1s` to `1d`.
+        interval: `1s` to `1d`; with `resampled` also `3d`, `1w` and `1M`, found by the day they open on.
         start: `YYYY-MM-DD`, an ISO time, a date, or an aware datetime; a time without a zone is UTC.
         end: likewise; not included.
         market: as in klines.yaml.
@@ -70,7 +70,7 @@ def scan(
         raise ConfigurationError(f"start {first} is not before end {last}; the range is [start, end).")
     root = lake or Settings.from_env().lake
     source = Lake(root, lake_options(root))
-    where = (exchange, market, str(Interval.parse(interval)))
+    where = (exchange, market, str(parse_interval(interval) if resampled else Interval.parse(interval)))
     table = _RESAMPLED if resampled else _TABLE
     days = _days_in_lake(source, table, where, first, last)
     schema = klines_schema(source, table, *where, days)

@@ -11,6 +11,9 @@ from klines_pipeline.simulator.clock import http_date
 from klines_pipeline.simulator.control import PREFIX, control_answer
 from klines_pipeline.simulator.fault_answers import BrokenOff, break_off, with_faults
 from klines_pipeline.simulator.keyspace import CHECKSUM
+from klines_pipeline.simulator.okx_answers import OKX_PREFIX, okx_answer
+from klines_pipeline.simulator.okx_control import OKX_CONTROL, okx_control_answer
+from klines_pipeline.simulator.okx_faults import in_okx_words
 from klines_pipeline.simulator.rest_answers import rest_answer
 from klines_pipeline.simulator.venue import Venue
 from klines_pipeline.simulator.workers import Workers
@@ -18,6 +21,8 @@ from klines_pipeline.simulator.workers import Workers
 log = logging.getLogger(__name__)
 
 _MOST_CONTROL_BYTES = 512 * 1024 * 1024
+OKX = "okx"
+"""Its name among the markets that are counted."""
 _BROWSING_PAGE = "<html><head><title>Binance Data Collection</title></head><body><script></script></body></html>"
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]
@@ -39,6 +44,8 @@ def build_application(venue: Venue, workers: Workers) -> web.Application:
     """The aiohttp application of a venue."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == OKX_CONTROL:
+            return await okx_control_answer(request, venue.okx)
         if request.path == PREFIX or request.path.startswith(PREFIX + "/"):
             return await control_answer(request, venue, workers)
         return await _counted(request, venue, workers)
@@ -58,6 +65,8 @@ async def _counted(request: web.Request, venue: Venue, workers: Workers) -> web.
     status = "abandoned"
     try:
         striking = venue.faults.striking(path, group)
+        if route.market == OKX:
+            striking = [in_okx_words(fault) for fault in striking]
         response = await (with_faults(request, striking, group, answer) if striking else answer())
         status = "reset" if isinstance(response, BrokenOff) else str(response.status)
         return response
@@ -79,6 +88,8 @@ async def _counted(request: web.Request, venue: Venue, workers: Workers) -> web.
 
 def _route(request: web.Request, venue: Venue, workers: Workers) -> Route:
     path = request.path
+    if path.startswith(OKX_PREFIX):
+        return _okx_route(request, venue, workers)
     target = venue.rest_target(path)
     if target is not None:
         market, endpoint = target
@@ -97,6 +108,11 @@ def _route(request: web.Request, venue: Venue, workers: Workers) -> Route:
     group = "checksums" if key.endswith(CHECKSUM) else "archives"
     market_name = venue.market_of_key(key)
     return Route(group, f"/{key}", lambda: object_answer(request, key, venue, workers), market=market_name)
+
+
+def _okx_route(request: web.Request, venue: Venue, workers: Workers) -> Route:
+    endpoint = request.path.removeprefix(OKX_PREFIX)
+    return Route("rest", request.path, lambda: okx_answer(request, endpoint, venue.okx, workers), endpoint, OKX)
 
 
 async def _method_refused() -> web.StreamResponse:

@@ -1,9 +1,10 @@
 """One market's monthly funding archives: which exist, when they appear, and their bytes. There are no daily ones."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 
 from klines_pipeline.domain.utc_day import to_milliseconds
 from klines_pipeline.simulator.archives import zip_archive
@@ -34,6 +35,7 @@ class FundingArchives:
         self._rules = rules
         self._months = {name: months for name, found in market.listings.items() if (months := _months(found))}
         self._symbols = sorted(self._months, key=lambda symbol: f"{symbol}/".encode())
+        self._ends = [f"{self.prefix}{symbol}0".encode() for symbol in self._symbols]  # 0 follows /: behind the folder
 
     @property
     def prefix(self) -> str:
@@ -42,9 +44,7 @@ class FundingArchives:
 
     def keys_from(self, bound: bytes, now: datetime) -> Iterator[str]:
         """Zip keys published by `now` whose own or whose checksum's key is at or after `bound`, ascending."""
-        for symbol in self._symbols:
-            if f"{self.prefix}{symbol}0".encode() <= bound:  # 0 follows /
-                continue
+        for symbol in islice(self._symbols, bisect_right(self._ends, bound), None):
             for month in chain.from_iterable(self._months[symbol]):
                 if month >= _month(now.date()):
                     break

@@ -24,7 +24,7 @@ from klines_pipeline.simulator.okx_rows import candle_rows, instrument_entry
 from klines_pipeline.simulator.okx_venue import OkxVenue
 from klines_pipeline.simulator.workers import Workers
 
-PREFIX = "/api/v5/"
+OKX_PREFIX = "/api/v5/"
 _DEPTH = 1440
 """Bars that `candles` reaches back; `history-candles` has all."""
 _DEFAULT_ROWS = 100

@@ -6,13 +6,13 @@ from aiohttp import web
 
 from klines_pipeline.simulator.okx_venue import OkxVenue
 
-PATH = "/control/okx"
+OKX_CONTROL = "/control/okx"
 
 
 async def okx_control_answer(request: web.Request, okx: OkxVenue) -> web.Response:
     """Answer one control request; wrong input is answered 400 with a sentence in `error`."""
     if request.method not in {"GET", "POST"}:
-        return web.json_response({"error": f"{request.method} {PATH} is no control request."}, status=404)
+        return web.json_response({"error": f"{request.method} {OKX_CONTROL} is no control request."}, status=404)
     try:
         if request.method == "POST":
             okx.configure(**json.loads(await request.read()))

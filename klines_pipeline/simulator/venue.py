@@ -17,6 +17,7 @@ from klines_pipeline.simulator.keyspace import CHECKSUM
 from klines_pipeline.simulator.limits import WeightLimit
 from klines_pipeline.simulator.listings import LEVERAGED_TOKENS
 from klines_pipeline.simulator.markets import MARKETS
+from klines_pipeline.simulator.okx_venue import OkxVenue
 from klines_pipeline.simulator.publication import NEVER
 from klines_pipeline.simulator.real_files import lay_over
 from klines_pipeline.simulator.revisions import Revision, revise_archive
@@ -49,6 +50,7 @@ class Venue:
             for rules in MARKETS
         }
         self.bucket = Bucket([kind for market in self._markets.values() for kind in market.archives()])
+        self.okx = OkxVenue(clock=self.clock, seed=seed)
         self.faults = Faults(seed=seed)
         self.tally = Tally()
         self._revisions = itertools.count(1)

@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, ConfigurationError, TransientError
-from klines_pipeline.domain.states import NEVER_ASKED
+from klines_pipeline.domain.states import NEVER_ASKED, Life
 from klines_pipeline.domain.universe import SymbolFacts, undecided
 from klines_pipeline.exchanges.protocols import Market, Survey
 
@@ -44,10 +44,17 @@ class Universe:
         whole = self.whole()
         if self.dataset.chosen is None:
             return whole
-        symbols = (name for name in whole.symbols if survey.lives.get((name, day)) not in NEVER_ASKED)
-        if day >= now.date() and self._named is not None:
-            symbols = (name for name in whole.symbols if name in self._named and not self._named[name].pending)
-        return replace(whole, symbols=tuple(symbols))
+        lives = {name: survey.lives.get((name, day)) for name in whole.symbols}
+        traded = [name for name, life in lives.items() if self._traded(name, life, ended=day < now.date())]
+        return replace(whole, symbols=tuple(traded))
+
+    def _traded(self, name: str, life: Life | None, *, ended: bool) -> bool:
+        """Where the bucket cannot tell yet (today, and some weeks after a last archive), REST's list of today does."""
+        if life in NEVER_ASKED:
+            return False
+        if self._named is None or (ended and life is not Life.PERHAPS_DELISTED):
+            return True
+        return name in self._named and not self._named[name].pending
 
     def contract_sizes(self) -> Mapping[str, float]:
         """Quote value of a contract, by symbol; nothing for markets that count in coins."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError
-from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.interval import AnyInterval
 from klines_pipeline.domain.utc_day import parse_day
 
 PART = "part.parquet"
@@ -83,8 +83,8 @@ class DayPaths:
         """The table."""
         return self._part("klines")
 
-    def resampled(self, interval: Interval) -> str:
-        """Coarser klines computed from the table."""
+    def resampled(self, interval: AnyInterval) -> str:
+        """Coarser klines computed from the table, in the file of the day on which they open."""
         return DayPaths(self.exchange, self.market, str(interval), self.day)._part("resampled_klines")
 
     @property

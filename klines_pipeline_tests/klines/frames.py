@@ -26,7 +26,7 @@ def kline(symbol: str, minute: float, *, source: str = VISION, **fields: object)
         "low": 9.0,
         "close": 11.0,
         "volume": 5.0 + minute,
-        "quote_volume": 50.0,
+        "quote_volume": 10.0 * (5.0 + minute),
         "trades": 3,
         "taker_buy_volume": 2.0,
         "taker_buy_quote_volume": 20.0,

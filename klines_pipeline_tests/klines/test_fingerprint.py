@@ -48,7 +48,7 @@ def test_minus_zero_is_zero() -> None:
 
 
 def test_a_fingerprint_published_once_never_changes() -> None:
-    rows = klines("BTCUSDT", range(3))
+    rows = klines("BTCUSDT", range(3), quote_volume=50.0)
     words = [struct.pack("<q", to_microseconds(moment)) for moment in rows["open_time"]]
     for name in MARKET_NAMES:
         words += [struct.pack("<q" if name == "trades" else "<d", value) for value in rows[name]]

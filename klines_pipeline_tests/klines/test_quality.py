@@ -27,6 +27,8 @@ GOOD = DayTables(pl.concat([klines("A", range(5)), klines("B", range(5))]), arch
         ("key_is_unique_and_sorted", GOOD._replace(klines=pl.concat([klines("B", [1]), klines("A", [2])])), 1),
         ("high_and_low_bound_open_and_close", GOOD._replace(klines=klines("A", [1, 2], close=12.5)), 2),
         ("high_and_low_bound_open_and_close", GOOD._replace(klines=klines("A", [1], open=8.5)), 1),
+        ("average_price_lies_between_low_and_high", GOOD._replace(klines=klines("A", [1, 2], volume=5000.0)), 2),
+        ("average_price_lies_between_low_and_high", GOOD._replace(klines=klines("A", [1], quote_volume=800.0)), 1),
         ("archive_matches_checksum", GOOD._replace(archives=archive("checksum_mismatch")), 1),
         ("archive_matches_checksum", GOOD._replace(archives=archive("checksum_absent")), 1),
         ("archive_matches_checksum", GOOD._replace(archives=archive("corrupt", "bad zip")), 1),
@@ -49,6 +51,9 @@ def test_a_breach_is_counted_under_its_symbol_and_under_no_other_rule(
     [
         GOOD,
         GOOD._replace(klines=klines("A", [])),
+        GOOD._replace(klines=klines("A", [1], volume=0.0, quote_volume=0.0)),
+        GOOD._replace(klines=klines("A", [1], quote_volume=None)),
+        GOOD._replace(klines=klines("A", [1], volume=0.001, quote_volume=0.01201)),
         GOOD._replace(archives=archive("not_published", "delisted")),
         GOOD._replace(archives=archive("unavailable", "HTTP 503")),
         GOOD._replace(certificates=certificate(1440, "not_listed")),

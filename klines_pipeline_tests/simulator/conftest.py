@@ -60,6 +60,14 @@ class Reader:
         """Key of a daily archive."""
         return f"{_KLINES}{symbol}/{interval}/{symbol}-{interval}-{day}.zip"
 
+    def futures_key(self, market: str, symbol: str, day: str, interval: str = "1m") -> str:
+        """Key of a daily archive of `um` or `cm`."""
+        return f"data/futures/{market}/daily/klines/{symbol}/{interval}/{symbol}-{interval}-{day}.zip"
+
+    def funding_key(self, market: str, symbol: str, month: str) -> str:
+        """Key of a monthly funding archive."""
+        return f"data/futures/{market}/monthly/fundingRate/{symbol}/{symbol}-fundingRate-{month}.zip"
+
     def get(self, key: str, **headers: str) -> httpx.Response:
         """An object; underscores in names of headers stand for hyphens."""
         return self.client.get(f"/{key}", headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -100,6 +108,9 @@ def exchange(running: EmbeddedExchange) -> Iterator[EmbeddedExchange]:
     yield running
     running.clear_faults()
     running.set_limits(weight_limit=6000, window_seconds=60, ban_seconds=120)
+    for market in ("um", "cm"):
+        running.set_limits(market=market, weight_limit=2400, window_seconds=60, ban_seconds=120)
+        running.set_limits(market=market, funding=True, weight_limit=500, window_seconds=300, ban_seconds=120)
     running.set_clock(before, rate=0)
 
 

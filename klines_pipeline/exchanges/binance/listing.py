@@ -94,7 +94,16 @@ class History(NamedTuple):
     any_after: bool
 
     def life(self, day: date, *, today: date, venue_days: Collection[date]) -> Life | None:
-        """Where an ended day lies in the symbol's life. `venue_days`: days the venue published for its bellwether."""
+        """Where a day lies in the symbol's life. `venue_days`: days the venue published for its bellwether.
+
+        Of a day in progress nothing is published; a symbol that was gone the day before is perhaps gone.
+        """
+        if day >= today:
+            gone = self.life(today - ONE_DAY, today=today, venue_days=venue_days) in (
+                Life.DELISTED,
+                Life.PERHAPS_DELISTED,
+            )
+            return Life.PERHAPS_DELISTED if gone else None
         before, after = self._lies(day)
         past, coming = (day - HORIZON, day - ONE_DAY), (day + ONE_DAY, day + HORIZON)
         if day in self.days:

@@ -113,7 +113,7 @@ class BinanceRest:
             if error.code not in _NOT_TRADING:
                 raise
             nothing = parse_rows(symbol, [], contracts=self.market.contracts)
-            asked = self.now()
+            asked = error.served_at or self.now()
             return RestAnswer(nothing, str(error).partition(" ")[0], weight, 1, error.http_status, asked, asked)
         served = answer.completed_at or self.now()
         frame = self._rows(symbol, answer)

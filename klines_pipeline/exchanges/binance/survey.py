@@ -120,11 +120,11 @@ def survey(
     now = max((seen.now for seen in surveyed.values()), default=None)
     lives = dict[tuple[str, date], Life]()
     if now is not None:
-        ended = [day for day in days_between(first, last) if day < now.date()]
+        begun = [day for day in days_between(first, last) if day <= now.date()]
         everything = frozenset(days_between(first - HORIZON, last + HORIZON))
-        lives = _lives(surveyed, ended, now.date(), everything)
+        lives = _lives(surveyed, begun, now.date(), everything)
         if lives:  # edges of life need a witness that the venue itself went on publishing
-            lives = _lives(surveyed, ended, now.date(), _venue_days(market.bellwether, surveyed, look))
+            lives = _lives(surveyed, begun, now.date(), _venue_days(market.bellwether, surveyed, look))
     return Survey(
         now=now,
         published={(name, day): found for name, seen in surveyed.items() for day, found in seen.published.items()},
@@ -152,9 +152,8 @@ def _survey_one(listing: BucketListing, stem: str, first: date, last: date) -> S
     start = first - HORIZON
     objects, any_after, now = listing.days(stem, start, last + HORIZON)
     published = _pair_up(objects, stem)
-    ended = (day for day in days_between(first, last) if day < now.date())
     any_before = False
-    if any(ended) and not any(day < first for day in published):
+    if first <= now.date() and not any(day < first for day in published):
         page, _ = listing.page(folder_of(stem), "", _FIRST_KEYS)
         any_before = any(day < start for day, _, _ in archive_days(page.objects, stem))
     history = History(frozenset(published), any_before=any_before, any_after=any_after)
@@ -162,12 +161,12 @@ def _survey_one(listing: BucketListing, stem: str, first: date, last: date) -> S
 
 
 def _lives(
-    surveyed: Mapping[str, Surveyed], ended: Sequence[date], today: date, venue_days: frozenset[date]
+    surveyed: Mapping[str, Surveyed], begun: Sequence[date], today: date, venue_days: frozenset[date]
 ) -> dict[tuple[str, date], Life]:
     return {
         (symbol, day): life
         for symbol, seen in surveyed.items()
-        for day in ended
+        for day in begun
         if (life := seen.history.life(day, today=today, venue_days=venue_days))
     }
 

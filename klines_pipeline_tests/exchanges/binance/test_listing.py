@@ -33,7 +33,7 @@ def days(*spans: tuple[str, str]) -> frozenset[date]:
     return frozenset(found)
 
 
-VENUE = days(("02-01", "03-30"))
+VENUE = days(("02-01", "03-15"), ("03-17", "03-30"))
 LIVES = [
     ("an ordinary day", days(("02-01", "03-30")), (False, False), "03-10", None),
     ("an ordinary day, more before and after", days(("03-01", "03-20")), (True, True), "03-10", None),
@@ -56,7 +56,9 @@ LIVES = [
     ("days after the last archive", days(("02-01", "03-10")), (True, False), "03-20", Life.PERHAPS_DELISTED),
     ("published so far, the newest day", days(("02-01", "03-30")), (True, False), "03-30", None),
     ("nothing at all", days(), (False, False), "03-10", None),
-    ("only before, venue silent", days(("02-01", "03-10")), (True, False), "03-31", None),
+    ("only before, venue silent", days(("02-01", "03-10")), (True, False), "03-16", None),
+    ("the day in progress", days(("02-01", "03-30")), (True, False), "03-31", None),
+    ("the day in progress, long gone", days(("02-01", "03-01")), (True, False), "03-31", Life.PERHAPS_DELISTED),
     ("long gone, no day near", days(), (True, False), "03-01", Life.DELISTED),
     ("not yet, no day near", days(), (False, True), "03-01", Life.NOT_LISTED),
 ]
