@@ -6,6 +6,7 @@ Folders are Hive style, lower-case keys, ISO dates. The mirror keeps the exchang
 from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePosixPath
+from typing import Protocol
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError
@@ -125,6 +126,37 @@ class DayPaths:
     def lock(self) -> str:
         """Held by whoever writes this day."""
         return f".locks/{self.exchange}-{self.market}-{self.interval}-{self.day}.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolsPaths:
+    """The life table of one market."""
+
+    exchange: str
+    market: str
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What the folders say, for a file that is taken out of them."""
+        return {"exchange": self.exchange, "market": self.market}
+
+    @property
+    def symbols(self) -> str:
+        """One row a symbol."""
+        return f"ledger/symbols/exchange={self.exchange}/market={self.market}/{PART}"
+
+    @property
+    def lock(self) -> str:
+        """Held by whoever writes the table."""
+        return f".locks/{self.exchange}-{self.market}-symbols.lock"
+
+
+class Lockable(Protocol):
+    """What one run at a time may write."""
+
+    @property
+    def lock(self) -> str:
+        """Path of the lock file."""
 
 
 def table_folder(table: str, exchange: str, market: str, interval: str) -> str:
