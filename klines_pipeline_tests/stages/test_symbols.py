@@ -73,9 +73,18 @@ def test_the_table_has_what_trades_and_what_once_did(lake: Lake, market: Any) ->
     assert (luna["last_day"], luna["listed"], luna["status"]) == (date(2022, 5, 13), False, "BREAK")
     assert (usdc["holes"], usdc["reused"], usdc["stablecoins"]) == ([HOLE], True, True)
     assert (btc["holes"], btc["reused"]) == ([], False)
-    assert spot["BTCUPUSDT"]["leveraged"] is True
     assert spot["币安人生USDT"]["base"] == "币安人生"
     assert btc["checked_at"] == datetime(2025, 3, 4, 9, tzinfo=UTC)
+
+
+def test_leveraged_tokens_are_told_though_they_trade_no_more(lake: Lake) -> None:
+    with EmbeddedExchange(rate=0, leveraged_tokens=True) as exchange:
+        spot_market = connect("binance", "spot", endpoints_of(exchange))
+        spot = rows(refresh(lake, spot_market, "spot").table)
+        spot_market.api.close()
+
+    assert [spot[name]["leveraged"] for name in ("BTCUPUSDT", "BTCDOWNUSDT", "BTCUSDT")] == [True, True, False]
+    assert spot["BTCUPUSDT"]["listed"] is False
 
 
 def test_usd_m_tells_contracts_settled_and_gone_ones(lake: Lake, market: Any) -> None:

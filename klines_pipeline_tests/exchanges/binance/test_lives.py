@@ -23,10 +23,10 @@ def archive_of(exchange: EmbeddedExchange, market: str) -> VisionArchive:
     return VisionArchive(MARKETS[market], urls["vision_list_url"], urls["vision_download_url"], IMPATIENT)
 
 
-def page(folders: Sequence[str] = (), keys: Sequence[str] = (), *, truncated: bool = False) -> Answer:
+def page(folders: Sequence[str] = (), keys: Sequence[str] = (), *, truncated: bool = False, end: str = "/") -> Answer:
     """A listing."""
     prefix = "data/spot/daily/klines/"
-    prefixes = "".join(f"<CommonPrefixes><Prefix>{prefix}{name}/</Prefix></CommonPrefixes>" for name in folders)
+    prefixes = "".join(f"<CommonPrefixes><Prefix>{prefix}{name}{end}</Prefix></CommonPrefixes>" for name in folders)
     contents = "".join(
         f"<Contents><Key>{prefix}{key}</Key><LastModified>2025-01-01T00:00:00.000Z</LastModified><ETag>x</ETag>"
         "<Size>1</Size></Contents>"
@@ -84,6 +84,16 @@ def test_junk_and_lonely_checksums_are_no_days(server: ScriptedServer) -> None:
 
     assert found.days == {"BTCUSDT": [date(2024, 1, 1), date(2024, 1, 3)]}
     assert found.requests == len(server.paths) == 3
+
+
+def test_a_page_of_days_told_as_one_with_their_checksums_is_followed_by_the_next(server: ScriptedServer) -> None:
+    stem = "BTCUSDT/1d/BTCUSDT-1d-"
+    first = page([f"{stem}2024-01-01.", f"{stem}2024-02-30.", "BTCUSDT/1d/part-00000."], truncated=True, end="")
+    server.script = [page(["BTCUSDT"]), first, page([f"{stem}2024-01-02."], end="")]
+    archive = VisionArchive(MARKETS["spot"], server.url, server.url, IMPATIENT)
+
+    assert archive.archived_days({}).days == {"BTCUSDT": [date(2024, 1, 1), date(2024, 1, 2)]}
+    assert "start-after=data%2Fspot%2Fdaily%2Fklines%2FBTCUSDT%2F1d%2Fpart-00000%2F" in server.paths[2]
 
 
 def test_a_symbol_that_cannot_be_listed_is_named_and_the_others_are_there(server: ScriptedServer) -> None:
