@@ -79,6 +79,15 @@ class SymbolFacts:
         return self.base in STABLECOINS and self.quote in STABLECOINS
 
 
+def check_pattern(text: str) -> str:
+    """Return the text as it is; ConfigurationError where it is no regular expression."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ConfigurationError(f"{text!r} is not a regular expression ({error}). Write one such as ^BTC.") from None
+    return text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolFilter:
     """All that is given must hold. ConfigurationError where `match` is no regular expression."""
@@ -89,12 +98,7 @@ class SymbolFilter:
     match: str | None = None
 
     def __post_init__(self) -> None:
-        try:
-            re.compile(self.match or "")
-        except re.error as error:
-            raise ConfigurationError(
-                f"match: {self.match!r} is not a regular expression ({error}). Write one such as ^BTC."
-            ) from None
+        check_pattern(self.match or "")
 
     def selects(self, facts: SymbolFacts) -> bool:
         """Whether a symbol belongs to it; `match` is searched anywhere in the symbol."""
