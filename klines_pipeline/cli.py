@@ -1,42 +1,20 @@
 """The `klines` command: thin words over `query` and the embedded exchange. Errors are one sentence, exit code 2."""
 
-import json
 import sys
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import click
-import polars as pl
-from rich.console import Console
-from rich.table import Table
 
+from klines_pipeline.commands.printing import DAY, JSON, print_table
+from klines_pipeline.commands.symbols import show_symbols
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, KlinesError, UnknownNameError
-from klines_pipeline.domain.utc_day import parse_day
 from klines_pipeline.exchanges.registry import check_dataset
 from klines_pipeline.query.certificates import certificates, is_settled, status
 from klines_pipeline.settings import Settings
 from klines_pipeline.storage.lake import Lake
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of a table.")
-_JSON_ONLY = ["fingerprint", "checked_at"]
-_WIDE = 200
-"""Columns of a table that goes into a file or a pipe."""
-
-
-class Day(click.ParamType[date]):
-    """YYYY-MM-DD."""
-
-    name = "YYYY-MM-DD"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Refuse anything else, in a sentence."""
-        try:
-            return parse_day(str(value))
-        except ConfigurationError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,20 +24,20 @@ def klines() -> None:
 
 
 @klines.command("status")
-@_JSON
+@JSON
 def show_status(*, as_json: bool) -> None:
     """What the lake holds, by dataset, and why anything is missing."""
     settings = Settings.from_env()
-    _print(status(Lake(settings.lake, settings.lake_options), _configured(settings)), as_json=as_json)
+    print_table(status(Lake(settings.lake, settings.lake_options), _configured(settings)), as_json=as_json)
 
 
 @klines.command("certificate")
 @click.argument("symbols", nargs=-1)
 @click.option("--dataset", "name", help="For example binance/spot/klines_1m; may be left out where there is only one.")
-@click.option("--day", type=Day(), help="One day.")
-@click.option("--start", type=Day(), help="First day.")
-@click.option("--end", type=Day(), help="Day after the last one.")
-@_JSON
+@click.option("--day", type=DAY, help="One day.")
+@click.option("--start", type=DAY, help="First day.")
+@click.option("--end", type=DAY, help="Day after the last one.")
+@JSON
 def show_certificate(
     symbols: Sequence[str], name: str | None, day: date | None, start: date | None, end: date | None, *, as_json: bool
 ) -> None:
@@ -80,7 +58,7 @@ def show_certificate(
     )
     if symbols and rows.is_empty():
         raise UnknownNameError("symbol", symbols[0], dataset.symbols, where=dataset.name)
-    _print(rows, as_json=as_json)
+    print_table(rows, as_json=as_json)
     sys.exit(0 if is_settled(rows) else 1)
 
 
@@ -109,6 +87,9 @@ def run_exchange(
     serve(host=host, port=port, seed=seed, now=now, rate=rate, root=root, extra_symbols=extra_symbols)
 
 
+klines.add_command(show_symbols)
+
+
 def _configured(settings: Settings) -> tuple[Dataset, ...]:
     if not settings.datasets:
         raise ConfigurationError(
@@ -128,44 +109,6 @@ def _choose(datasets: Sequence[Dataset], name: str | None) -> Dataset:
     if name not in by_name:
         raise UnknownNameError("dataset", name, by_name)
     return by_name[name]
-
-
-def _print(rows: pl.DataFrame, *, as_json: bool) -> None:
-    if as_json:
-        for row in rows.iter_rows(named=True):
-            click.echo(json.dumps(row, default=_json_value, ensure_ascii=False))
-        return
-    table = Table(box=None, pad_edge=False)
-    for name, dtype in rows.schema.items():
-        if name not in _JSON_ONLY:
-            table.add_column(
-                name.removeprefix("from_"), justify="right" if dtype.is_numeric() else "left", no_wrap=True
-            )
-    for values in rows.drop(_JSON_ONLY, strict=False).iter_rows():
-        table.add_row(*(_cell(value) for value in values))
-    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
-
-
-def _json_value(value: Any) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)
-
-
-def _cell(value: Any) -> str:
-    """A value as people read it."""
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
-    if isinstance(value, list):
-        return ", ".join(f"{gap['start']:%H:%M:%S}-{_end_of_gap(gap['end'])}" for gap in value) or "-"
-    return str(value)
-
-
-def _end_of_gap(end: datetime) -> str:
-    text = f"{end:%H:%M:%S}"
-    return "24:00:00" if text == "00:00:00" else text
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.domain.states import ChecksumPolicy
+from klines_pipeline.domain.universe import Contract, Excluded, SymbolFilter
 from klines_pipeline.settings import Settings, lake_options, read_config
 
 ONE = """\
@@ -146,7 +147,49 @@ def paragraph(**fields: str) -> str:
     return "lake: ./lake\ndatasets:\n  - " + "\n    ".join(lines) + "\n"
 
 
+FILTERED = [
+    ("{quote: [USDT, USDC]}", SymbolFilter(quote=("USDT", "USDC"))),
+    ("{exclude: [settled]}", SymbolFilter(exclude=frozenset({Excluded.SETTLED}))),
+    ("{contract: delivery}", SymbolFilter(contract=Contract.DELIVERY)),
+    (
+        '{quote: [USDT], exclude: [stablecoins, leveraged], contract: perpetual, match: "^BTC"}',
+        SymbolFilter(
+            quote=("USDT",),
+            exclude=frozenset({Excluded.STABLECOINS, Excluded.LEVERAGED}),
+            contract=Contract.PERPETUAL,
+            match="^BTC",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "chosen"), FILTERED)
+def test_symbols_may_be_a_filter(text: str, chosen: SymbolFilter) -> None:
+    write(paragraph(symbols=text))
+
+    [dataset] = Settings.from_env({}).datasets
+
+    assert (dataset.symbols, dataset.chosen) == ((), chosen)
+
+
 WRONG = [
+    (paragraph(symbols="{}"), 6, "symbols: an empty filter would mean every symbol there is"),
+    (paragraph(symbols="{quote: []}"), 6, "symbols: an empty filter"),
+    (paragraph(symbols="{match: '^(BTC'}"), 6, r"symbols.match: '\^\(BTC' is not a regular expression"),
+    (
+        paragraph(symbols="{exclude: [settled, stablecoin]}"),
+        6,
+        r"symbols.exclude.1: unknown exclusion 'stablecoin'\. The nearest valid one is 'stablecoins'",
+    ),
+    (paragraph(symbols="{contract: perp}"), 6, "symbols.contract: .*The nearest valid one is 'perpetual'"),
+    (paragraph(symbols="{contract: [perpetual]}"), 6, "symbols.contract: .* is not text"),
+    (paragraph(symbols="{quote: USDT}"), 6, r"symbols.quote: .*\(given: 'USDT'\)"),
+    (paragraph(symbols="{quotes: [USDT]}"), 6, "symbols.quotes: no such field; the nearest valid one is 'quote'"),
+    (
+        paragraph(symbols="\n      quote: [USDT]\n      match: '['"),
+        8,
+        r"symbols.match: '\[' is not a regular expression",
+    ),
     (paragraph(interval="1M"), 4, "interval: unknown interval '1M'. The nearest valid one is '1m'"),
     (paragraph(interval="60"), 4, "interval: unknown interval '60'"),
     (paragraph(start="'2024-13-01'"), 5, "start: '2024-13-01' is not a date. Write it as YYYY-MM-DD"),

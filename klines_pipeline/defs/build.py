@@ -8,6 +8,7 @@ from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
 
@@ -26,6 +27,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 for dataset in settings.datasets
                 for interval in dataset.resample
             ),
+            *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in settings.datasets})),
             *build_funding(settings.datasets),
         ],
         asset_checks=[

@@ -27,4 +27,8 @@ class ExchangesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def market(self, dataset: Dataset) -> Market:
         """The dataset's market, connected; nothing is asked yet."""
-        return connect(dataset.exchange, dataset.market, self.endpoints)
+        return self.connect(*dataset.prefix)
+
+    def connect(self, exchange: str, market: str) -> Market:
+        """A market, connected; nothing is asked yet."""
+        return connect(exchange, market, self.endpoints)

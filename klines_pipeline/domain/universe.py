@@ -5,9 +5,12 @@ How an exchange spells base, quote and contract into a symbol is that exchange's
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
+
+from klines_pipeline.domain.errors import ConfigurationError, UnknownNameError
 
 
 class Contract(StrEnum):
@@ -16,6 +19,14 @@ class Contract(StrEnum):
     PERPETUAL = "perpetual"
     DELIVERY = "delivery"
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The contract of that name; UnknownNameError names the nearest."""
+        try:
+            return cls(text)
+        except ValueError:
+            raise UnknownNameError("contract", text, map(str, cls)) from None
+
 
 class Excluded(StrEnum):
     """What a filter may leave out."""
@@ -23,6 +34,14 @@ class Excluded(StrEnum):
     STABLECOINS = "stablecoins"
     LEVERAGED = "leveraged"
     SETTLED = "settled"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The exclusion of that name; UnknownNameError names the nearest."""
+        try:
+            return cls(text)
+        except ValueError:
+            raise UnknownNameError("exclusion", text, map(str, cls)) from None
 
 
 STABLECOINS = frozenset((
@@ -36,8 +55,9 @@ STABLECOINS = frozenset((
 class SymbolFacts:
     """A symbol as its market describes it; None where neither REST nor the name tells.
 
-    `since` is when trading began as REST says: klines may be older. `status` is REST's word of today, None for a symbol
-    REST no longer names.
+    `since` (UTC) is when trading began as REST says: klines may be older. `status` is REST's word of today, None for a
+    symbol REST no longer names. `pending`: announced, without any trade; `ended`: still named, but trades no more.
+    `delivery` (UTC) is when a contract ended or will; `contract_size` is quote asset per contract.
     """
 
     symbol: str
@@ -49,6 +69,7 @@ class SymbolFacts:
     status: str | None = None
     since: datetime | None = None
     pending: bool = False
+    ended: bool = False
     leveraged: bool = False
     settled: bool = False
 
@@ -58,14 +79,26 @@ class SymbolFacts:
         return self.base in STABLECOINS and self.quote in STABLECOINS
 
 
+def check_pattern(text: str) -> str:
+    """Return the text as it is; ConfigurationError where it is no regular expression."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ConfigurationError(f"{text!r} is not a regular expression ({error}). Write one such as ^BTC.") from None
+    return text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolFilter:
-    """All that is given must hold."""
+    """All that is given must hold. ConfigurationError where `match` is no regular expression."""
 
     quote: tuple[str, ...] = ()
     exclude: frozenset[Excluded] = frozenset()
     contract: Contract | None = None
     match: str | None = None
+
+    def __post_init__(self) -> None:
+        check_pattern(self.match or "")
 
     def selects(self, facts: SymbolFacts) -> bool:
         """Whether a symbol belongs to it; `match` is searched anywhere in the symbol."""
@@ -79,7 +112,6 @@ class SymbolFilter:
 
 
 def undecided(symbols: Iterable[SymbolFacts], wanted: SymbolFilter) -> list[str]:
-    """Symbols a filter by quote leaves out only because nobody knows their quote: to be reported, never dropped."""
-    if not wanted.quote:
-        return []
-    return sorted(facts.symbol for facts in symbols if facts.quote is None)
+    """Symbols left out only because nobody knows their quote: to be reported, never dropped in silence."""
+    rest = replace(wanted, quote=())
+    return sorted(facts.symbol for facts in symbols if wanted.quote and facts.quote is None and rest.selects(facts))

@@ -8,7 +8,7 @@ from pathlib import Path
 from klines_pipeline.domain.errors import BlockedError, CorruptArchiveError, TransientError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ArchiveState
-from klines_pipeline.exchanges.protocols import FetchedArchive, KlineApi, Parsed, Survey
+from klines_pipeline.exchanges.protocols import ArchivedDays, FetchedArchive, KlineApi, Parsed, Survey
 from klines_pipeline.klines.schema import WIRE_SCHEMA
 
 
@@ -26,6 +26,11 @@ class NoArchive:
     def symbols(self) -> Sequence[str]:
         """REST alone names symbols here."""
         return ()
+
+    def archived_days(self, since: Mapping[str, date]) -> ArchivedDays:
+        """None."""
+        del since
+        return ArchivedDays()
 
     def survey(self, symbols: Sequence[str], interval: Interval, first: date, last: date) -> Survey:
         """REST's time; every symbol is one without any archive."""

@@ -90,6 +90,17 @@ class RestAnswer:
     completed_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ArchivedDays:
+    """Days with an archive by symbol, as the bucket lists them today; which symbols could not be listed."""
+
+    days: Mapping[str, Sequence[date]] = field(default_factory=dict)
+    failed: Mapping[str, TransientError] = field(default_factory=dict)
+    requests: int = 0
+    now: datetime | None = None
+    """The bucket's own clock, UTC; None where it was not asked."""
+
+
 class KlineArchive(Protocol):
     """A bucket of daily archives."""
 
@@ -98,6 +109,9 @@ class KlineArchive(Protocol):
 
     def symbols(self) -> Sequence[str]:
         """Every symbol with archives, delisted ones included, in a paged pass over folders."""
+
+    def archived_days(self, since: Mapping[str, date]) -> ArchivedDays:
+        """The days of every symbol there is, delisted ones included; of those in `since` only from that day on."""
 
     def survey(self, symbols: Sequence[str], interval: Interval, first: date, last: date) -> Survey:
         """List what is published for each symbol from `first` to `last`; the bucket's own clock tells the time."""

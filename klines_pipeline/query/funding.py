@@ -11,8 +11,9 @@ from klines_pipeline.domain.symbol import check_symbol
 from klines_pipeline.funding.schema import CERTIFICATE_SCHEMA, FUNDING_SCHEMA, KEY
 from klines_pipeline.query.read import Moment, moment_of
 from klines_pipeline.settings import Settings, lake_options
+from klines_pipeline.storage.funding_layout import funding_file, funding_folder
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import day_of, funding_file, funding_folder
+from klines_pipeline.storage.layout import day_of
 from klines_pipeline.storage.tables import read_table
 
 _THREADS = 8

@@ -20,8 +20,9 @@ from klines_pipeline.klines.quality import (
 from klines_pipeline.stages.examine import Finding
 from klines_pipeline.stages.funding_dataset import FundingDataset
 from klines_pipeline.stages.funding_state import paths_of
+from klines_pipeline.storage.funding_layout import funding_folder
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import day_of, funding_folder
+from klines_pipeline.storage.layout import day_of
 from klines_pipeline.storage.tables import read_table
 
 

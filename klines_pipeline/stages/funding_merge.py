@@ -21,8 +21,8 @@ from klines_pipeline.stages.funding_dataset import FundingDataset
 from klines_pipeline.stages.funding_neighbours import neighbours_of
 from klines_pipeline.stages.funding_results import ArchivedFunding, MergedFunding, ToppedUpFunding
 from klines_pipeline.stages.funding_state import QUARANTINED, MirrorRows, paths_of
+from klines_pipeline.storage.funding_layout import FundingPaths
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import FundingPaths
 from klines_pipeline.storage.tables import read_metadata, read_table, to_parquet
 
 _FORMAT = "1"

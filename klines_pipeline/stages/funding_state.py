@@ -28,8 +28,8 @@ from klines_pipeline.stages.funding_results import ArchivedFunding, ToppedUpFund
 from klines_pipeline.stages.verdict import absent
 from klines_pipeline.stages.versions import path_of
 from klines_pipeline.storage import layout
+from klines_pipeline.storage.funding_layout import FundingPaths
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import FundingPaths
 from klines_pipeline.storage.tables import read_table
 
 QUARANTINED = (ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH)

@@ -174,7 +174,7 @@ class Ingest:
             result = replace(result, topped_up=top_up(self.lake, self.market, dataset, archived, rows, rest))
         if Stage.KLINES in self.stages:
             known = result.topped_up or lake_state.topped_up_day(self.lake, self.market, dataset, archived)
-            sizes = self.universe.contract_sizes()
+            sizes = self.universe.contract_sizes(self.lake)
             result = replace(result, merged=merge(self.lake, dataset, archived, known, rows, sizes))
         return result
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import BlockedError, TransientError, UnknownNameError
+from klines_pipeline.domain.errors import BlockedError, RejectedRequestError, TransientError, UnknownNameError
 from klines_pipeline.domain.states import Life
 from klines_pipeline.domain.universe import SymbolFacts
 from klines_pipeline.exchanges.protocols import KlineApi, Survey
@@ -42,7 +42,7 @@ def _lives(
         return {(symbol, day): Life.NOT_LISTED for day in days}
     if facts is not None and facts.since is not None and facts.since.date() < days[0]:
         return {}
-    first = api.first_open_time(symbol, dataset.interval)
+    first = _first_open_time(api, dataset, symbol)
     if first is None and facts is None:
         known = {*named, *dataset.symbols} - {symbol}
         raise UnknownNameError("symbol", symbol, known, where=f"{dataset}, symbols")
@@ -50,3 +50,11 @@ def _lives(
         return {}
     before = {(symbol, day): Life.NOT_LISTED for day in days if day < first.date()}
     return before | {(symbol, day): Life.FIRST_DAY for day in days if day == first.date()}
+
+
+def _first_open_time(api: KlineApi, dataset: Dataset, symbol: str) -> datetime | None:
+    """The first kline's, also of a symbol REST lists no more; None for what REST refuses to take for a symbol."""
+    try:
+        return api.first_open_time(symbol, dataset.interval)
+    except RejectedRequestError:
+        return None

@@ -13,6 +13,8 @@ from klines_pipeline.domain.errors import BlockedError, ConfigurationError, Tran
 from klines_pipeline.domain.states import NEVER_ASKED, Life
 from klines_pipeline.domain.universe import SymbolFacts, undecided
 from klines_pipeline.exchanges.protocols import Market, Survey
+from klines_pipeline.stages.symbols import contract_sizes
+from klines_pipeline.storage.lake import Lake
 
 _NAMED = 10
 
@@ -24,6 +26,7 @@ class Universe:
     market: Market
     dataset: Dataset
     log: Callable[[str], None]
+    _sizes: Mapping[str, float] | None = field(default=None, init=False)
     _named: Mapping[str, SymbolFacts] | None = field(default=None, init=False)
     _whole: Dataset | None = field(default=None, init=False)
 
@@ -56,11 +59,12 @@ class Universe:
             return True
         return name in self._named and not self._named[name].pending
 
-    def contract_sizes(self) -> Mapping[str, float]:
-        """Quote value of a contract, by symbol; nothing for markets that count in coins."""
-        if "contracts" not in self.market.schema:
-            return {}
-        return {name: facts.contract_size for name, facts in self.named().items() if facts.contract_size}
+    def contract_sizes(self, lake: Lake) -> Mapping[str, float]:
+        """See `symbols.contract_sizes`; of every symbol the dataset may mean."""
+        if self._sizes is None:
+            names = self.whole().symbols if "contracts" in self.market.schema else ()
+            self._sizes = contract_sizes(lake, self.market, self.dataset.prefix, names)
+        return self._sizes
 
     def _selected(self) -> Dataset:
         chosen, facts = self.dataset.chosen, everything(self.market, self.named, self.log)

@@ -160,8 +160,11 @@ class Lake:
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
-    def locked(self, paths: layout.DayPaths | layout.FundingPaths) -> Iterator[None]:
-        """Hold a day against other runs on this disk. Object stores have no lock: there, whole files win or lose."""
+    def locked(self, paths: layout.Lockable) -> Iterator[None]:
+        """Hold what is to be written against other runs on this disk.
+
+        Object stores have no lock: there, whole files win or lose.
+        """
         if not self.is_local:
             yield
             return
@@ -171,7 +174,7 @@ class Lake:
         try:
             lock.acquire(timeout=_LOCK_SECONDS)
         except Timeout:
-            raise TransientError(f"Another run has held {paths.day} for {_LOCK_SECONDS:.0f} s; wait for it.") from None
+            raise TransientError(f"Another run has held {path.stem} for {_LOCK_SECONDS:.0f} s; wait for it.") from None
         try:
             yield
         finally:

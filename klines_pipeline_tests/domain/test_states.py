@@ -3,7 +3,7 @@
 from klines_pipeline.domain.states import EXPLAINED, NEVER_ASKED, ArchiveState, Life, Reason, SliceState
 
 WRITTEN = {
-    ArchiveState: "ok not_published unavailable checksum_absent checksum_mismatch corrupt",
+    ArchiveState: "ok not_published unavailable checksum_absent checksum_mismatch corrupt no_archive",
     SliceState: "ok no_data blocked banned unavailable",
     Reason: "exchange_halt not_listed delisted no_data not_published checksum_absent checksum_mismatch corrupt "
     "rejected blocked unavailable",

@@ -40,11 +40,11 @@ class Page(NamedTuple):
     folders: list[str] = []  # noqa: RUF012 - NamedTuple defaults are not shared state: nobody changes a page
 
 
-def listing_query(prefix: str, *, start_after: str = "", max_keys: int = PAGE, folders: bool = False) -> str:
-    """The query string of one page: of keys, or of the folders right under the prefix."""
+def listing_query(prefix: str, *, start_after: str = "", max_keys: int = PAGE, delimiter: str = "") -> str:
+    """The query string of one page: of keys, those alike up to a delimiter after the prefix told as one folder."""
     query = {"list-type": "2", "prefix": prefix, "max-keys": str(max_keys)}
-    if folders:
-        query["delimiter"] = "/"
+    if delimiter:
+        query["delimiter"] = delimiter
     if start_after:
         query["start-after"] = start_after
     return urlencode(query)

@@ -72,8 +72,8 @@ class BinanceRest:
         answer = self.host.get(path, params, weight=self.market.exchange_info_weight)
         try:
             return symbol_facts(self.market, answer.body)
-        except (TypeError, KeyError, ValueError, OverflowError):
-            raise TransientError(f"{answer.url} answered without symbols.") from None
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+            raise TransientError(f"{answer.url} answered no exchangeInfo: {error}.") from None
 
     def first_open_time(self, symbol: str, interval: Interval) -> datetime | None:
         """Open time of the very first kline: a start at 1970 gives the oldest, except where windows are limited."""

@@ -44,9 +44,9 @@ class BucketListing:
     policy: RetryPolicy
     breaker: Breaker
 
-    def page(self, prefix: str, start_after: str, max_keys: int, *, folders: bool = False) -> tuple[Page, datetime]:
+    def page(self, prefix: str, start_after: str, max_keys: int, *, delimiter: str = "") -> tuple[Page, datetime]:
         """One page, and the bucket's clock."""
-        query = listing_query(prefix, start_after=start_after, max_keys=max_keys, folders=folders)
+        query = listing_query(prefix, start_after=start_after, max_keys=max_keys, delimiter=delimiter)
 
         def call() -> tuple[Page, datetime]:
             body = bytearray()
@@ -64,7 +64,7 @@ class BucketListing:
         """Names of all folders right under a prefix, 1,000 a page."""
         names, after = list[str](), ""
         while True:
-            page, _ = self.page(prefix, after, PAGE, folders=True)
+            page, _ = self.page(prefix, after, PAGE, delimiter="/")
             names += [folder.removeprefix(prefix).rstrip("/") for folder in page.folders]
             if not page.truncated or not page.folders:
                 return names

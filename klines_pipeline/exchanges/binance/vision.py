@@ -14,11 +14,12 @@ from klines_pipeline.domain.errors import CorruptArchiveError, NotPublishedError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.exchanges.binance.keys import CHECKSUM, archive_stem
+from klines_pipeline.exchanges.binance.lives import archived_days
 from klines_pipeline.exchanges.binance.markets import BinanceMarket
 from klines_pipeline.exchanges.binance.survey import BucketListing, listed_symbols, survey
 from klines_pipeline.exchanges.binance.wire import parse_texts
 from klines_pipeline.exchanges.download import Received, download
-from klines_pipeline.exchanges.protocols import FetchedArchive, Parsed, Survey
+from klines_pipeline.exchanges.protocols import ArchivedDays, FetchedArchive, Parsed, Survey
 from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
 from klines_pipeline.exchanges.zips import open_single_member
 
@@ -48,18 +49,18 @@ class VisionArchive:
 
     def symbols(self) -> Sequence[str]:
         """See `survey.listed_symbols`."""
-        return listed_symbols(BucketListing(self.list_url, self.policy, self.listing_breaker), self.market)
+        return listed_symbols(self._listing(), self.market)
+
+    def archived_days(self, since: Mapping[str, date]) -> ArchivedDays:
+        """See `lives.archived_days`."""
+        return archived_days(self._listing(), self.market, since)
 
     def survey(self, symbols: Sequence[str], interval: Interval, first: date, last: date) -> Survey:
         """See `survey.survey`."""
-        return survey(
-            BucketListing(self.list_url, self.policy, self.listing_breaker),
-            self.market,
-            symbols,
-            interval,
-            first=first,
-            last=last,
-        )
+        return survey(self._listing(), self.market, symbols, interval, first=first, last=last)
+
+    def _listing(self) -> BucketListing:
+        return BucketListing(self.list_url, self.policy, self.listing_breaker)
 
     def fetch(self, key: str, interval: Interval, new_file: Callable[[], Path]) -> FetchedArchive:
         """Download the archive and its checksum; whatever is wrong with them is looked at a second time."""

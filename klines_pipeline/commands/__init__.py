@@ -1,0 +1,1 @@
+"""The larger commands of `klines`, and how all of them print. `cli` puts them together."""
