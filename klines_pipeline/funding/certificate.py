@@ -35,7 +35,7 @@ class Evidence:
     failed: bool = False
 
 
-def held_by_symbol(rows: pl.DataFrame) -> dict[str, list[Settlement]]:
+def _held_by_symbol(rows: pl.DataFrame) -> dict[str, list[Settlement]]:
     """A day's settlements, ascending, by symbol."""
     held: dict[str, list[Settlement]] = {}
     for symbol, time, hours in rows.select("symbol", "funding_time", "interval_hours").iter_rows():
@@ -52,7 +52,7 @@ def certify(
     now: datetime,
 ) -> pl.DataFrame:
     """One certificate a symbol in `evidence`, in CERTIFICATE_SCHEMA. `now` is the exchange's time."""
-    held, disputed = held_by_symbol(table), dict(conflicts.group_by("symbol").len().iter_rows())
+    held, disputed = _held_by_symbol(table), dict(conflicts.group_by("symbol").len().iter_rows())
     parts = {str(key[0]): part for key, part in table.partition_by("symbol", as_dict=True).items()}
     rows = []
     for symbol, known in sorted(evidence.items()):

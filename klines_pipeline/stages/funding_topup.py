@@ -11,10 +11,10 @@ from klines_pipeline.domain.errors import BannedError, BlockedError, RejectedReq
 from klines_pipeline.domain.states import ANSWERED, NEVER_ASKED, ArchiveState, SliceState
 from klines_pipeline.domain.utc_day import EPOCH, day_end, day_start
 from klines_pipeline.exchanges.funding import FundingAnswer, FundingApi
-from klines_pipeline.funding.certificate import held_by_symbol
 from klines_pipeline.funding.expected import due_times
 from klines_pipeline.funding.schema import FUNDING_SCHEMA, KEY, REST, with_intervals, with_provenance
 from klines_pipeline.funding.slices import FundingSlice, is_settled, spans, to_frame, window
+from klines_pipeline.klines.ledgers import ArchiveEntry
 from klines_pipeline.stages.funding_dataset import FundingDataset
 from klines_pipeline.stages.funding_neighbours import neighbours_of
 from klines_pipeline.stages.funding_results import ArchivedFunding, ToppedUpFunding
@@ -23,7 +23,6 @@ from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import to_parquet
 
 _FAILED = frozenset({SliceState.UNAVAILABLE, SliceState.BANNED})
-_OUT_OF_REACH = frozenset({ArchiveState.UNAVAILABLE})
 
 
 @dataclass(slots=True)
@@ -97,32 +96,22 @@ def _open(days: Mapping[date, _Day], mirror: MirrorRows, now: datetime) -> dict[
     """The days, by symbol, that neither a verified archive nor an earlier answer settles."""
     wanted: dict[str, list[date]] = {}
     for day, found in sorted(days.items()):
-        short = _short(found, mirror, now)
         for symbol in found.archived.symbols:
             entry = found.archived.entries[symbol]
-            if entry.life in NEVER_ASKED or entry.state in _OUT_OF_REACH:
+            if entry.life in NEVER_ASKED or entry.state is ArchiveState.UNAVAILABLE:
                 continue
-            covered = entry.state is ArchiveState.OK and symbol not in short
-            if not covered and not is_settled(found.slices.get(symbol), day, now):
+            if not is_settled(found.slices.get(symbol), day, now) and not _is_whole(found, entry, mirror, now):
                 wanted.setdefault(symbol, []).append(day)
     return wanted
 
 
-def _short(found: _Day, mirror: MirrorRows, now: datetime) -> set[str]:
-    """Symbols whose verified archive, with what REST has added to it, lacks a settlement of the day."""
-    answered = [name for name, entry in found.slices.items() if entry.state in ANSWERED]
-    added = held_by_symbol(found.rows.filter(pl.col("symbol").is_in(answered))) if answered else {}
-    short, day = set[str](), found.archived.day
-    for symbol in found.archived.symbols:
-        entry = found.archived.entries[symbol]
-        if entry.state is ArchiveState.OK:
-            near = neighbours_of(entry, found.slices.get(symbol), day, mirror)
-            archived = {known.time: known for known in near.archived}
-            held = {known.time: known for known in added.get(symbol, [])} | archived
-            there = [held[time] for time in sorted(held)]
-            if len(due_times(there, day, now=now, before=near.before, after=near.after)) > len(there):
-                short.add(symbol)
-    return short
+def _is_whole(found: _Day, entry: ArchiveEntry, mirror: MirrorRows, now: datetime) -> bool:
+    """Whether a verified archive has every settlement of the day by itself."""
+    if entry.state is not ArchiveState.OK:
+        return False
+    day = found.archived.day
+    near = neighbours_of(entry, found.slices.get(entry.symbol), day, mirror)
+    return len(due_times(near.archived, day, now=now, before=near.before, after=near.after)) == len(near.archived)
 
 
 # ---- asking

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from klines_pipeline.domain.universe import Contract, SymbolFilter
 from klines_pipeline.domain.utc_day import from_milliseconds, to_milliseconds
 from klines_pipeline.funding.schema import FUNDING_SCHEMA
 from klines_pipeline.query.funding import load_funding
@@ -203,6 +204,32 @@ def test_every_paragraph_that_asks_counts_and_delivery_contracts_do_not(lake: La
     fund([hours, minutes, silent, spot], "2025-02-27")
 
     assert set(table(lake, "funding", "2025-02-27")["symbol"]) == {"BTCUSDT", "ETHUSDT"}
+
+
+def test_a_filter_means_on_each_day_the_perpetuals_that_lived_then(lake: Lake, fund: Fund) -> None:
+    chosen = SymbolFilter(quote=("USDT",), contract=Contract.PERPETUAL, match="^(BTC|RAY|TLM|NOVA)")
+    some = make_dataset(market="um", interval="1h", funding=True, chosen=chosen)
+    named = make_dataset("ETHUSDT", market="um", interval="4h", funding=True)
+
+    fund([some, named], "2022-05-10")
+    fund([some, named], "2025-03-03")
+
+    assert set(table(lake, "funding", "2022-05-10")["symbol"]) == {"BTCUSDT", "ETHUSDT", "RAYUSDT", "TLMUSDT"}
+    later = table(lake, "ledger/funding_certificates", "2025-03-03")
+    assert set(later["symbol"]) == {"BTCUSDT", "ETHUSDT", "TLMUSDT", "NOVAUSDT"}
+
+
+def test_a_filter_needs_no_network_for_the_table_alone(exchange: EmbeddedExchange, lake: Lake, fund: Fund) -> None:
+    some = make_dataset(market="um", interval="1h", funding=True, chosen=SymbolFilter(match="^BTCUSD[TC]$"))
+    fund([some], "2025-02-27")
+    before = all_files(lake)
+    exchange.reset_requests()
+
+    fund([some], "2025-02-27", stages=[FundingStage.FUNDING])
+
+    assert exchange.requests()["total"] == 0
+    assert all_files(lake) == before
+    assert set(table(lake, "funding", "2025-02-27")["symbol"]) == {"BTCUSDT", "BTCUSDC"}
 
 
 def test_before_a_first_and_after_a_last_archive_nothing_is_asked(
