@@ -35,14 +35,6 @@ class Evidence:
     failed: bool = False
 
 
-def _held_by_symbol(rows: pl.DataFrame) -> dict[str, list[Settlement]]:
-    """A day's settlements, ascending, by symbol."""
-    held: dict[str, list[Settlement]] = {}
-    for symbol, time, hours in rows.select("symbol", "funding_time", "interval_hours").iter_rows():
-        held.setdefault(symbol, []).append(Settlement(time, hours))
-    return held
-
-
 def certify(
     table: pl.DataFrame,
     conflicts: pl.DataFrame,
@@ -52,15 +44,14 @@ def certify(
     now: datetime,
 ) -> pl.DataFrame:
     """One certificate a symbol in `evidence`, in CERTIFICATE_SCHEMA. `now` is the exchange's time."""
-    held, disputed = _held_by_symbol(table), dict(conflicts.group_by("symbol").len().iter_rows())
-    parts = {str(key[0]): part for key, part in table.partition_by("symbol", as_dict=True).items()}
+    parts, disputed = _rows_by_symbol(table), dict(conflicts.group_by("symbol").len().iter_rows())
     rows = []
     for symbol, known in sorted(evidence.items()):
-        present = held.get(symbol, [])
+        part = parts.get(symbol, [])
+        present = [Settlement(row["funding_time"], row["interval_hours"]) for row in part]
         due = due_times(present, day, now=now, before=known.before, after=known.after)
         gaps = gaps_of(due, present, day)
-        part = parts.get(symbol)
-        sources = [] if part is None else part["source"].to_list()
+        sources = [row["source"] for row in part]
         rows.append({
             "symbol": symbol,
             "expected": len(due),
@@ -71,7 +62,7 @@ def certify(
             "missing_ranges": [{"start": gap.start, "end": gap.end} for gap in gaps],
             "reason": join_reasons(explain(gaps, known, day, whole=not present)),
             "conflicts": disputed.get(symbol, 0),
-            "fingerprint": None if part is None else _fingerprint(part),
+            "fingerprint": _fingerprint(part) if part else None,
             "checked_at": now,
         })  # fmt: skip
     return pl.DataFrame(rows, schema=CERTIFICATE_SCHEMA)
@@ -122,7 +113,15 @@ def join_reasons(reasons: Iterable[Reason]) -> str | None:
     return "+".join(reason for reason in Reason if reason in given) or None
 
 
-def _fingerprint(rows: pl.DataFrame) -> str:
+def _rows_by_symbol(table: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """The table's rows, ascending, by symbol."""
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for row in table.iter_rows(named=True):
+        parts.setdefault(row["symbol"], []).append(row)
+    return parts
+
+
+def _fingerprint(rows: Sequence[Mapping[str, Any]]) -> str:
     """BLAKE2b-128 in hex of a symbol-day's values: the same for the same numbers, whatever their source."""
-    values: list[Any] = rows.select("symbol", "funding_time", *VALUES).rows()
+    values = [[row[name] for name in ("symbol", "funding_time", *VALUES)] for row in rows]
     return blake2b(json.dumps(values, default=str).encode(), digest_size=16).hexdigest()

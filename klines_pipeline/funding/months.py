@@ -20,6 +20,11 @@ def month_after(month: date) -> date:
     return (month.replace(day=28) + timedelta(days=4)).replace(day=1)
 
 
+def month_before(month: date) -> date:
+    """The first day of the month before."""
+    return month_of(month - timedelta(days=1))
+
+
 def days_of_month(month: date) -> Iterator[date]:
     """Each of its days."""
     for offset in range((month_after(month) - month).days):
@@ -28,7 +33,7 @@ def days_of_month(month: date) -> Iterator[date]:
 
 @dataclass(frozen=True, slots=True)
 class MonthHistory:
-    """Every month for which a symbol has an archive."""
+    """Months for which a symbol has an archive: all of them, or all from one before those asked about on."""
 
     months: frozenset[date]
 

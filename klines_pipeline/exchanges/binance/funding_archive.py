@@ -22,7 +22,7 @@ from klines_pipeline.exchanges.binance.survey import BucketListing
 from klines_pipeline.exchanges.binance.vision import VisionArchive
 from klines_pipeline.exchanges.funding import FundingSurvey, ParsedMonth
 from klines_pipeline.exchanges.protocols import FetchedArchive, PublishedArchive
-from klines_pipeline.funding.months import MonthHistory
+from klines_pipeline.funding.months import MonthHistory, month_before
 from klines_pipeline.funding.schema import UTC_TIME, WIRE_SCHEMA, settlements
 
 _THREADS = 16
@@ -53,10 +53,10 @@ class BinanceFundingArchive:
         return f"data/{self.vision.market.directory}/monthly/fundingRate/{symbol}/{symbol}-fundingRate-"
 
     def survey(self, symbols: Sequence[str], months: Sequence[date]) -> FundingSurvey:
-        """One listing a symbol holds its whole life; the bellwether's tells what the venue published."""
-        listed, failed = self._list_all(symbols)
+        """One listing a symbol, a second where a life begins or has ended; the bellwether's is the venue's witness."""
+        listed, failed = self._list_all(symbols, months)
         now = max((found.now for found in listed.values()), default=None)
-        venue = self._venue_months(listed) if now else frozenset[date]()
+        venue = self._venue_months(listed, min(months)) if now else frozenset[date]()
         today = now.date() if now else date.min
         return FundingSurvey(
             now=now,
@@ -74,10 +74,12 @@ class BinanceFundingArchive:
             failed=failed,
         )
 
-    def _list_all(self, symbols: Sequence[str]) -> tuple[dict[str, _Listed], dict[str, TransientError]]:
+    def _list_all(
+        self, symbols: Sequence[str], months: Sequence[date]
+    ) -> tuple[dict[str, _Listed], dict[str, TransientError]]:
         listed, failed = dict[str, _Listed](), dict[str, TransientError]()
         with ThreadPoolExecutor(_THREADS, "listing") as pool:
-            asked = {symbol: pool.submit(self._list, symbol) for symbol in symbols}
+            asked = {symbol: pool.submit(self._list, symbol, min(months)) for symbol in symbols}
         for symbol, answer in asked.items():
             try:
                 listed[symbol] = answer.result()
@@ -85,9 +87,14 @@ class BinanceFundingArchive:
                 failed[symbol] = error
         return listed, failed
 
-    def _list(self, symbol: str) -> _Listed:
+    def _list(self, symbol: str, first: date) -> _Listed:
+        """From the month before `first`; where there is nothing that old, the whole life, to find its edges."""
+        recent = self._pages(symbol, f"{self._stem(symbol)}{month_before(first):%Y-%m}")
+        return recent if any(month < first for month in recent.published) else self._pages(symbol, "")
+
+    def _pages(self, symbol: str, after: str) -> _Listed:
         listing = BucketListing(self.vision.list_url, self.vision.policy, self.vision.listing_breaker)
-        stem, after, objects = self._stem(symbol), "", list[ListedObject]()
+        stem, objects = self._stem(symbol), list[ListedObject]()
         while True:
             page, now = listing.page(folder_of(stem), after, PAGE)
             objects += page.objects
@@ -95,11 +102,11 @@ class BinanceFundingArchive:
                 return _Listed(_pair_up(objects, stem), now)
             after = page.objects[-1].key
 
-    def _venue_months(self, listed: Mapping[str, _Listed]) -> frozenset[date]:
+    def _venue_months(self, listed: Mapping[str, _Listed], first: date) -> frozenset[date]:
         """Months the venue published for its bellwether; none where that cannot be listed."""
         bellwether = self.vision.market.bellwether
         try:
-            return frozenset((listed.get(bellwether) or self._list(bellwether)).published)
+            return frozenset((listed.get(bellwether) or self._list(bellwether, first)).published)
         except TransientError:
             return frozenset()
 

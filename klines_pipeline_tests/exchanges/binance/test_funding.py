@@ -263,7 +263,17 @@ def cm(exchange: EmbeddedExchange, funding_of: Connect) -> FundingSource:
     return funding_of("cm", endpoints_of(exchange))
 
 
-def test_one_listing_request_a_symbol_tells_what_is_published_and_where_lives_end(
+def test_a_symbol_that_lives_on_costs_one_listing_request(um: FundingSource, exchange: EmbeddedExchange) -> None:
+    assert um.archive is not None
+
+    survey = um.archive.survey(["BTCUSDT", "SOLUSDT"], [date(2025, 2, 1), date(2025, 3, 1)])
+
+    assert exchange.requests()["listing"] == 2
+    assert set(survey.published) == {("BTCUSDT", date(2025, 2, 1)), ("SOLUSDT", date(2025, 2, 1))}
+    assert set(survey.lives.values()) == {()}
+
+
+def test_a_second_listing_request_tells_what_is_published_and_where_lives_end(
     um: FundingSource, exchange: EmbeddedExchange
 ) -> None:
     assert um.archive is not None
@@ -271,7 +281,7 @@ def test_one_listing_request_a_symbol_tells_what_is_published_and_where_lives_en
 
     survey = um.archive.survey(["BTCUSDT", "RAYUSDT"], months)
 
-    assert exchange.requests()["listing"] == 2
+    assert exchange.requests()["listing"] == 1 + 2
     assert survey.now == exchange.now()
     assert [month for symbol, month in sorted(survey.published) if symbol == "BTCUSDT"] == months[:-1]
     assert [survey.lives["RAYUSDT", month] for month in months] == [
