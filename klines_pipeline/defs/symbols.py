@@ -11,6 +11,7 @@ import polars as pl
 from klines_pipeline.defs.keys import op_name
 from klines_pipeline.defs.metadata import Metadata
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.domain.errors import KlinesError
 from klines_pipeline.stages.symbols import Refreshed, refresh_symbols
 
 _NAMED = 5
@@ -23,7 +24,7 @@ def build_symbols(exchange: str, market: str) -> dg.AssetsDefinition:
         key,
         description=f"Every symbol {exchange} {market} has ever had archives of, or names today: first and last day, "
         "holes, base, quote, contract, status. Delisted ones stay.",
-        group_name=op_name(exchange, market).replace("__", "_"),
+        group_name=f"{exchange}_{market}",
         kinds={exchange, "parquet"},
     )
 
@@ -32,8 +33,12 @@ def build_symbols(exchange: str, market: str) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         connected = exchanges.connect(exchange, market)
-        refreshed = refresh_symbols(lake.open(), connected, (exchange, market), context.log.info)
-        connected.api.close()
+        try:
+            refreshed = refresh_symbols(lake.open(), connected, (exchange, market), context.log.info)
+        except KlinesError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        finally:
+            connected.api.close()
         if refreshed.failed:
             context.log_event(dg.AssetMaterialization(key, metadata=_metadata(refreshed)))
             raise _failure(key, refreshed)
