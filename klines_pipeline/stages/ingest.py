@@ -66,7 +66,7 @@ class Ingest:
     broken: str | None = None
 
     def __post_init__(self) -> None:
-        self.universe = Universe(self.market, self.dataset, self.log)
+        self.universe = Universe(self.lake, self.market, self.dataset, self.log)
 
     def days(self, days: Sequence[date]) -> Iterator[DayResult]:
         """Each day's result, in order."""

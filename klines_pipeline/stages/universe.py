@@ -13,6 +13,8 @@ from klines_pipeline.domain.errors import BlockedError, ConfigurationError, Tran
 from klines_pipeline.domain.states import NEVER_ASKED, Life
 from klines_pipeline.domain.universe import SymbolFacts, undecided
 from klines_pipeline.exchanges.protocols import Market, Survey
+from klines_pipeline.stages.symbols import contract_sizes
+from klines_pipeline.storage.lake import Lake
 
 _NAMED = 10
 
@@ -21,9 +23,11 @@ _NAMED = 10
 class Universe:
     """A dataset's symbols, for one run: REST and the bucket's folders are asked once, and only if needed."""
 
+    lake: Lake
     market: Market
     dataset: Dataset
     log: Callable[[str], None]
+    _sizes: Mapping[str, float] | None = field(default=None, init=False)
     _named: Mapping[str, SymbolFacts] | None = field(default=None, init=False)
     _whole: Dataset | None = field(default=None, init=False)
 
@@ -57,10 +61,11 @@ class Universe:
         return name in self._named and not self._named[name].pending
 
     def contract_sizes(self) -> Mapping[str, float]:
-        """Quote value of a contract, by symbol; nothing for markets that count in coins."""
-        if "contracts" not in self.market.schema:
-            return {}
-        return {name: facts.contract_size for name, facts in self.named().items() if facts.contract_size}
+        """See `symbols.contract_sizes`; of every symbol the dataset may mean."""
+        if self._sizes is None:
+            names = self.whole().symbols if "contracts" in self.market.schema else ()
+            self._sizes = contract_sizes(self.lake, self.market, self.dataset.prefix, names)
+        return self._sizes
 
     def _selected(self) -> Dataset:
         chosen, facts = self.dataset.chosen, everything(self.market, self.named, self.log)
