@@ -40,7 +40,6 @@ def build_symbols(exchange: str, market: str) -> dg.AssetsDefinition:
         finally:
             connected.api.close()
         if refreshed.failed:
-            context.log_event(dg.AssetMaterialization(key, metadata=_metadata(refreshed)))
             raise _failure(key, refreshed)
         yield dg.MaterializeResult(asset_key=key, metadata=_metadata(refreshed))
 
@@ -74,6 +73,6 @@ def _failure(key: dg.AssetKey, refreshed: Refreshed) -> dg.Failure:
     return dg.Failure(
         f"{key.to_user_string()}: {len(names)} could not be had: {', '.join(names[:_NAMED])}{more} "
         f"({refreshed.failed[names[0]]}). The others are in the table; materialize it again.",
-        metadata={"failed": names},
+        metadata={"failed": names, **_metadata(refreshed)},
         allow_retries=False,
     )
