@@ -66,7 +66,7 @@ class Ingest:
     broken: str | None = None
 
     def __post_init__(self) -> None:
-        self.universe = Universe(self.lake, self.market, self.dataset, self.log)
+        self.universe = Universe(self.market, self.dataset, self.log)
 
     def days(self, days: Sequence[date]) -> Iterator[DayResult]:
         """Each day's result, in order."""
@@ -174,7 +174,7 @@ class Ingest:
             result = replace(result, topped_up=top_up(self.lake, self.market, dataset, archived, rows, rest))
         if Stage.KLINES in self.stages:
             known = result.topped_up or lake_state.topped_up_day(self.lake, self.market, dataset, archived)
-            sizes = self.universe.contract_sizes()
+            sizes = self.universe.contract_sizes(self.lake)
             result = replace(result, merged=merge(self.lake, dataset, archived, known, rows, sizes))
         return result
 

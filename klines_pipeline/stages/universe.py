@@ -23,7 +23,6 @@ _NAMED = 10
 class Universe:
     """A dataset's symbols, for one run: REST and the bucket's folders are asked once, and only if needed."""
 
-    lake: Lake
     market: Market
     dataset: Dataset
     log: Callable[[str], None]
@@ -60,11 +59,11 @@ class Universe:
             return True
         return name in self._named and not self._named[name].pending
 
-    def contract_sizes(self) -> Mapping[str, float]:
+    def contract_sizes(self, lake: Lake) -> Mapping[str, float]:
         """See `symbols.contract_sizes`; of every symbol the dataset may mean."""
         if self._sizes is None:
             names = self.whole().symbols if "contracts" in self.market.schema else ()
-            self._sizes = contract_sizes(self.lake, self.market, self.dataset.prefix, names)
+            self._sizes = contract_sizes(lake, self.market, self.dataset.prefix, names)
         return self._sizes
 
     def _selected(self) -> Dataset:
