@@ -14,6 +14,7 @@ LONGEST_MODULE = 250
 LEVELS = {
     "domain": 0,
     "klines": 1,
+    "funding": 1,
     "exchanges": 2,
     "storage": 2,
     "stages": 3,
@@ -28,7 +29,7 @@ LEVELS = {
 """Rooms of the house; those on one level do not know each other. `settings`, its `configuration` and `simulator` stand
 beside it."""
 
-READ_SETTINGS = {"definitions", "defs.build", "cli", "commands.symbols", "query.read", "demo"}
+READ_SETTINGS = {"definitions", "defs.build", "cli", "commands.symbols", "query.read", "query.funding", "demo"}
 START_THE_SIMULATOR = {"cli", "demo"}
 LATE_IMPORTS = {"__init__.__getattr__", "cli.run_exchange"}
 """Functions that import for a documented reason: readers without Dagster, and an optional extra."""
@@ -239,6 +240,8 @@ PLANTED: dict[Rule, list[tuple[str, str]]] = {
         ("stages.x", "from klines_pipeline import load"),
         ("cli", "from klines_pipeline.defs.build import build_definitions"),
         ("klines.x", "def f():\n    from klines_pipeline.storage import lake"),
+        ("klines.x", "from klines_pipeline.funding.schema import REST"),
+        ("funding.x", "from klines_pipeline.klines.schema import REST"),
     ],
     strangers_are_imported: [
         ("stages.x", "import dagster as dg"),

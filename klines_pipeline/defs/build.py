@@ -6,6 +6,7 @@ import dagster as dg
 
 from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
+from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
@@ -27,8 +28,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 for interval in dataset.resample
             ),
             *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in settings.datasets})),
+            *build_funding(settings.datasets),
         ],
-        asset_checks=[build_checks(dataset) for dataset in settings.datasets],
+        asset_checks=[
+            *(build_checks(dataset) for dataset in settings.datasets),
+            *build_funding_checks(settings.datasets),
+        ],
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
             "exchanges": ExchangesResource(endpoints=dict(settings.endpoints)),

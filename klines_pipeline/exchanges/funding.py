@@ -1,8 +1,87 @@
 """All that stages may ask of an exchange about funding rates, and the values it answers with."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import polars as pl
+
+from klines_pipeline.domain.errors import TransientError
+from klines_pipeline.domain.states import Life
+
+if TYPE_CHECKING:
+    from klines_pipeline.exchanges.protocols import FetchedArchive, PublishedArchive
+
+
+@dataclass(frozen=True, slots=True)
+class FundingSurvey:
+    """One look at the bucket, by symbol and month (its first day); `now` is the bucket's clock, None if unheard."""
+
+    now: datetime | None
+    published: Mapping[tuple[str, date], "PublishedArchive"]
+    lives: Mapping[tuple[str, date], tuple[Life, ...]]
+    failed: Mapping[str, TransientError]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedMonth:
+    """Settlements of one archive, all of them in its month, and what is odd about it, in words."""
+
+    rows: pl.DataFrame
+    remark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FundingAnswer:
+    """Settlements REST gave for one window, in SETTLEMENT_SCHEMA, in as many pages as it took."""
+
+    rows: pl.DataFrame
+    url: str
+    attempts: int
+    http_status: int
+    completed_at: datetime
+
+
+class FundingArchive(Protocol):
+    """A bucket of monthly archives."""
+
+    def key(self, symbol: str, month: date) -> str:
+        """The archive's key in the bucket."""
+
+    def survey(self, symbols: Sequence[str], months: Sequence[date]) -> FundingSurvey:
+        """List every symbol once."""
+
+    def fetch(self, key: str, new_file: Callable[[], Path]) -> "FetchedArchive":
+        """Download, hash, compare with the checksum and open; every failure is a state, not an exception."""
+
+    def parse(self, symbol: str, text: bytes, month: date) -> ParsedMonth:
+        """The text's settlements; CorruptArchiveError where it is not funding rates."""
+
+    def open(self, content: bytes, key: str) -> bytes:
+        """The text in an archive already in the lake; CorruptArchiveError where it is not one."""
+
+
+class FundingApi(Protocol):
+    """The REST service of one market's funding."""
+
+    @property
+    def requests(self) -> int:
+        """Requests sent to the market's host so far, retries included."""
+
+    def now(self) -> datetime:
+        """The exchange's server time."""
+
+    def settlements(self, symbol: str, start: datetime, end: datetime) -> FundingAnswer:
+        """Settlements with `start <= calc_time < end`; none, and another status than 200, for an unknown symbol."""
 
 
 @dataclass(frozen=True, slots=True)
 class FundingSource:
     """Funding rates of one market, connected."""
+
+    api: FundingApi
+    archive: FundingArchive | None = None
+    settles: Callable[[str], bool] = lambda _: True
+    """Whether a symbol's name allows for funding; delivery contracts have none."""

@@ -65,7 +65,7 @@ def scan(
         raise ConfigurationError("symbols: name at least one, for example BTCUSDT.")
     for symbol in wanted:
         check_symbol(symbol)
-    first, last = _moment(start, "start"), _moment(end, "end")
+    first, last = moment_of(start, "start"), moment_of(end, "end")
     if first >= last:
         raise ConfigurationError(f"start {first} is not before end {last}; the range is [start, end).")
     root = lake or Settings.from_env().lake
@@ -126,12 +126,12 @@ def load(
             continue
     root, where = lake or Settings.from_env().lake, (exchange, market, interval)
     source, table = Lake(root, lake_options(root)), _RESAMPLED if resampled else _TABLE
-    for day in _days_in_lake(source, table, where, _moment(start, "start"), _moment(end, "end")):
+    for day in _days_in_lake(source, table, where, moment_of(start, "start"), moment_of(end, "end")):
         read_table(source, day_file(table, *where, day), KLINE_SCHEMA)  # DamagedFileError names the file
     return collect()
 
 
-def _moment(value: Moment, name: str) -> datetime:
+def moment_of(value: Moment, name: str) -> datetime:
     """Any accepted form of a moment as an aware UTC datetime."""
     if isinstance(value, str):
         if "T" not in value and " " not in value:

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from functools import partial
 
+from klines_pipeline.exchanges.binance.funding import BinanceFunding, is_perpetual
+from klines_pipeline.exchanges.binance.funding_archive import BinanceFundingArchive
 from klines_pipeline.exchanges.binance.markets import ENDPOINTS, MARKETS
 from klines_pipeline.exchanges.binance.names import describe
 from klines_pipeline.exchanges.binance.rest import WEIGHT_HEADER, BinanceRest, check_body
 from klines_pipeline.exchanges.binance.vision import VisionArchive
 from klines_pipeline.exchanges.budget import WeightBudget
+from klines_pipeline.exchanges.funding import FundingSource
 from klines_pipeline.exchanges.protocols import Market, MarketWords
 from klines_pipeline.exchanges.rest_host import RestHost
 from klines_pipeline.klines.schema import KLINE_SCHEMA, with_contracts
@@ -28,10 +31,13 @@ def connect(market: str, endpoints: Mapping[str, str]) -> Market:
     urls = {name: endpoints.get(name, default).rstrip("/") for name, default in ENDPOINTS.items()}
     host = RestHost(urls[row.endpoint], WeightBudget(row.weight_limit), WEIGHT_HEADER, check_body)
     archive = VisionArchive(row, urls["vision_list_url"], urls["vision_download_url"])
+    api = BinanceRest(row, host)
+    funding = FundingSource(BinanceFunding(api), BinanceFundingArchive(archive), settles=is_perpetual)
     return Market(
         archive=archive,
-        api=BinanceRest(row, host),
+        api=api,
         nullable=_NO_QUOTE_VOLUME if row.contracts else (),
         schema=with_contracts(KLINE_SCHEMA) if row.contracts else KLINE_SCHEMA,
         describe=partial(describe, row),
+        funding=funding if row.funding else None,
     )

@@ -19,7 +19,7 @@ from klines_pipeline.exchanges.rest_host import JsonAnswer, RestHost
 
 WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 _PASSING = frozenset({-1000, -1001, -1003, -1007, -1008})  # internal error, overload, back-end time-out
-_NOT_TRADING = frozenset({-1121, -1122})  # unknown here, or removed from this market
+NOT_TRADING = frozenset({-1121, -1122})  # unknown here, or removed from this market
 _HTTP_OK = 200
 
 
@@ -97,7 +97,7 @@ class BinanceRest:
         try:
             answer = self.host.get(f"{self.market.rest_prefix}/klines", {"symbol": symbol, **params}, weight)
         except RejectedRequestError as error:
-            if error.code not in _NOT_TRADING:
+            if error.code not in NOT_TRADING:
                 raise
             return None
         first: datetime | None = self._rows(symbol, answer)["open_time"].min()  # type: ignore[assignment]
@@ -110,7 +110,7 @@ class BinanceRest:
         try:
             answer = self.host.get(f"{self.market.rest_prefix}/klines", params, weight)
         except RejectedRequestError as error:
-            if error.code not in _NOT_TRADING:
+            if error.code not in NOT_TRADING:
                 raise
             nothing = parse_rows(symbol, [], contracts=self.market.contracts)
             asked = error.served_at or self.now()

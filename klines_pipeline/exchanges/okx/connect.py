@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from functools import partial
 
+from klines_pipeline.exchanges.funding import FundingSource
 from klines_pipeline.exchanges.no_archive import NoArchive
 from klines_pipeline.exchanges.okx.bars import BARS
+from klines_pipeline.exchanges.okx.funding import OkxFunding
 from klines_pipeline.exchanges.okx.host import build_host
 from klines_pipeline.exchanges.okx.instruments import describe
 from klines_pipeline.exchanges.okx.markets import MARKETS
@@ -26,4 +28,10 @@ def connect(market: str, endpoints: Mapping[str, str]) -> Market:
     row = MARKETS[market]
     url = endpoints.get("okx_url", ENDPOINTS["okx_url"]).rstrip("/")
     api = OkxRest(row, build_host(url))
-    return Market(archive=NoArchive(api), api=api, nullable=row.nullable, describe=partial(describe, row))
+    return Market(
+        archive=NoArchive(api),
+        api=api,
+        nullable=row.nullable,
+        describe=partial(describe, row),
+        funding=FundingSource(OkxFunding(api.host, api.now)) if row.funding else None,
+    )

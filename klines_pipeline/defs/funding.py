@@ -1,0 +1,140 @@
+"""Assets and checks of funding rates: one multi_asset a market, three steps of one flow. See `stages.funding`."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import dagster as dg
+
+from klines_pipeline.defs.funding_metadata import funding_columns, funding_metadata
+from klines_pipeline.defs.keys import op_name
+from klines_pipeline.defs.partitions import day_partitions, days_of
+from klines_pipeline.defs.reporting import DayReport, report
+from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.exchanges.registry import words_of
+from klines_pipeline.stages.examine import Finding
+from klines_pipeline.stages.funding import FundingIngest, FundingStage
+from klines_pipeline.stages.funding_dataset import FundingDataset, funding_datasets
+from klines_pipeline.stages.funding_examine import FUNDING_RULES, examine_funding, latest_funding_days
+from klines_pipeline.stages.funding_results import FundingDay
+
+CODE_VERSION = "1"
+_WITHOUT_PARTITION = 30
+"""Days examined when a check is run by itself: the latest month."""
+
+
+def build_funding(datasets: Sequence[Dataset]) -> list[dg.AssetsDefinition]:
+    """vision_funding -> rest_funding -> funding of every market that a dataset asks it for."""
+    return [_build_assets(dataset) for dataset in funding_datasets(datasets)]
+
+
+def build_funding_checks(datasets: Sequence[Dataset]) -> list[dg.AssetChecksDefinition]:
+    """Every rule, on each market's table."""
+    return [_build_checks(dataset) for dataset in funding_datasets(datasets)]
+
+
+def funding_key(dataset: FundingDataset, stage: FundingStage) -> dg.AssetKey:
+    """`binance/um/vision_funding`."""
+    return dg.AssetKey([*dataset.prefix, stage.value])
+
+
+def _stages(dataset: FundingDataset) -> list[FundingStage]:
+    """The stages that are assets: a market without archives has none of them to show."""
+    archived = words_of(*dataset.prefix).archived
+    return [stage for stage in FundingStage if archived or stage is not FundingStage.VISION]
+
+
+def _build_assets(dataset: FundingDataset) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name=op_name(*dataset.prefix, "funding"),
+        specs=_specs(dataset),
+        partitions_def=day_partitions(dataset.start),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=True,
+    )
+    def ingest_funding(
+        context: dg.AssetExecutionContext, lake: LakeResource, exchanges: ExchangesResource
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        stages = _selected(dataset, context.selected_asset_keys)
+        market = exchanges.market(dataset.paragraphs[0])
+        ingest = FundingIngest(lake.open(), market, dataset, stages=stages, log=context.log.info)
+        days = (_ingested(dataset, result) for result in ingest.days(days_of(context.partition_keys)))
+        yield from report(context, [funding_key(dataset, stage) for stage in stages], days)
+
+    return ingest_funding
+
+
+def _selected(dataset: FundingDataset, selected: Iterable[dg.AssetKey]) -> list[FundingStage]:
+    keys = set(selected)
+    return [stage for stage in FundingStage if funding_key(dataset, stage) in keys]
+
+
+def _ingested(dataset: FundingDataset, result: FundingDay) -> DayReport:
+    by_stage = funding_metadata(result)
+    metadata = {funding_key(dataset, stage): values for stage, values in by_stage.items()}
+    failures = {funding_key(dataset, FundingStage(stage)): text for stage, text in result.failures.items()}
+    return DayReport(str(result.day), metadata, failures)
+
+
+def _specs(dataset: FundingDataset) -> list[dg.AssetSpec]:
+    venue, stages = " ".join(dataset.prefix), _stages(dataset)
+    descriptions = {
+        FundingStage.VISION: f"Monthly funding archives that {venue} publishes, each checked against its .CHECKSUM and "
+        "kept byte for byte. A day's row speaks of the archive of its month.",
+        FundingStage.REST: f"The settlements that no archive of {venue} holds, asked from REST once, within a limit of "
+        "their own. A day of complete archives costs no request.",
+        FundingStage.FUNDING: f"The table: one funding rate per symbol and settlement on {venue}, archive first, REST "
+        "where it has none, with a certificate per symbol that says what is missing and why.",
+    }
+    kinds = {FundingStage.VISION: {"zip"}, FundingStage.REST: {"parquet"}, FundingStage.FUNDING: {"parquet", "polars"}}
+    table: Mapping[str, object] = {"dagster/column_schema": funding_columns(), "dagster/table_name": str(dataset)}
+    return [
+        dg.AssetSpec(
+            funding_key(dataset, stage),
+            deps=[funding_key(dataset, earlier) for earlier in stages[:place]],
+            description=descriptions[stage],
+            metadata=table if stage is FundingStage.FUNDING else {},
+            group_name="_".join(dataset.prefix),
+            kinds={dataset.exchange, *kinds[stage]},
+            code_version=CODE_VERSION,
+        )
+        for place, stage in enumerate(stages)
+    ]
+
+
+def _build_checks(dataset: FundingDataset) -> dg.AssetChecksDefinition:
+    asset = funding_key(dataset, FundingStage.FUNDING)
+
+    @dg.multi_asset_check(
+        name=op_name(*dataset.prefix, "funding", "checks"),
+        specs=[
+            dg.AssetCheckSpec(rule.name, asset=asset, description=rule.description) for rule in FUNDING_RULES.values()
+        ],
+        can_subset=True,
+    )
+    def examine(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        opened = lake.open()
+        has_partitions = context.has_partition_key or context.has_partition_key_range
+        keys = context.partition_keys if has_partitions else ()
+        days = days_of(keys) if has_partitions else latest_funding_days(opened, dataset, _WITHOUT_PARTITION)
+        wanted = {key.name for key in context.selected_asset_check_keys}
+        findings = examine_funding(opened, dataset, days)
+        yield from (_result(asset, finding, len(days)) for finding in findings if finding.rule in wanted)
+
+    return examine
+
+
+def _result(asset: dg.AssetKey, finding: Finding, days: int) -> dg.AssetCheckResult:
+    rule = FUNDING_RULES[finding.rule]
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=rule.name,
+        passed=not finding.breaches,
+        severity=dg.AssetCheckSeverity(rule.severity.value),
+        description=rule.description,
+        metadata={
+            "breaches": finding.breaches,
+            "days_examined": days,
+            "bad_days": finding.bad_days,
+            "examples": finding.examples,
+        },
+    )

@@ -1,0 +1,128 @@
+"""The certificate: for one symbol and day, which settlements are there, from where, and why any is missing.
+
+A reason is only given with evidence. `exchange_halt` needs two witnesses: an archive and a REST answer without it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import blake2b
+from typing import Any
+
+import polars as pl
+
+from klines_pipeline.domain.states import NEVER_ASKED, ArchiveState, Life, Reason
+from klines_pipeline.domain.utc_day import day_end, day_start
+from klines_pipeline.funding.expected import Gap, Settlement, due_times, gaps_of
+from klines_pipeline.funding.schema import CERTIFICATE_SCHEMA, REST, VALUES, VISION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of one symbol-day besides its rows."""
+
+    archive: ArchiveState
+    life: Life | None = None
+    before: Settlement | None = None
+    after: Settlement | None = None
+    """The settlements next to the day, where a source has named them."""
+    answered_until: datetime | None = None
+    """REST has said what it has from the day's start to here; None where it has not."""
+    refused: bool = False
+    """REST answered that it does not know the symbol."""
+    blocked: bool = False
+    failed: bool = False
+
+
+def held_by_symbol(rows: pl.DataFrame) -> dict[str, list[Settlement]]:
+    """A day's settlements, ascending, by symbol."""
+    held: dict[str, list[Settlement]] = {}
+    for symbol, time, hours in rows.select("symbol", "funding_time", "interval_hours").iter_rows():
+        held.setdefault(symbol, []).append(Settlement(time, hours))
+    return held
+
+
+def certify(
+    table: pl.DataFrame,
+    conflicts: pl.DataFrame,
+    evidence: Mapping[str, Evidence],
+    day: date,
+    *,
+    now: datetime,
+) -> pl.DataFrame:
+    """One certificate a symbol in `evidence`, in CERTIFICATE_SCHEMA. `now` is the exchange's time."""
+    held, disputed = held_by_symbol(table), dict(conflicts.group_by("symbol").len().iter_rows())
+    parts = {str(key[0]): part for key, part in table.partition_by("symbol", as_dict=True).items()}
+    rows = []
+    for symbol, known in sorted(evidence.items()):
+        present = held.get(symbol, [])
+        due = due_times(present, day, now=now, before=known.before, after=known.after)
+        gaps = gaps_of(due, present, day)
+        part = parts.get(symbol)
+        sources = [] if part is None else part["source"].to_list()
+        rows.append({
+            "symbol": symbol,
+            "expected": len(due),
+            "present": len(present),
+            "from_vision": sources.count(VISION),
+            "from_rest": sources.count(REST),
+            "missing": len(due) - len(present),
+            "missing_ranges": [{"start": gap.start, "end": gap.end} for gap in gaps],
+            "reason": join_reasons(explain(gaps, known, day, whole=not present)),
+            "conflicts": disputed.get(symbol, 0),
+            "fingerprint": None if part is None else _fingerprint(part),
+            "checked_at": now,
+        })  # fmt: skip
+    return pl.DataFrame(rows, schema=CERTIFICATE_SCHEMA)
+
+
+def explain(gaps: Sequence[Gap], known: Evidence, day: date, *, whole: bool) -> set[Reason]:
+    """Every reason that the gaps have; `whole`: the day has no settlement at all."""
+    if gaps and whole and known.life in NEVER_ASKED:
+        return {Reason(known.life)}
+    reasons = set()
+    for gap in gaps:
+        answered = known.answered_until is not None and gap.last < known.answered_until
+        reasons.add(_why_answered(gap, known, day, whole=whole) if answered else _why_unasked(known))
+    return reasons
+
+
+def _why_unasked(known: Evidence) -> Reason:
+    if known.blocked:
+        return Reason.BLOCKED
+    if known.life in NEVER_ASKED:
+        return Reason(known.life)
+    unawaited = known.archive not in (ArchiveState.NOT_PUBLISHED, ArchiveState.NO_ARCHIVE)
+    return Reason.UNAVAILABLE if known.failed or unawaited else Reason.NOT_PUBLISHED
+
+
+def _why_answered(gap: Gap, known: Evidence, day: date, *, whole: bool) -> Reason:
+    """REST answered without the gap's settlements: what does the archive add?"""
+    if known.refused or known.archive is ArchiveState.NO_ARCHIVE:
+        return Reason.NO_DATA
+    if known.archive is ArchiveState.OK:
+        if known.life is Life.FIRST_DAY and gap.start == day_start(day):
+            return Reason.NOT_LISTED
+        if known.life is Life.LAST_DAY and gap.end == day_end(day):
+            return Reason.DELISTED
+        return Reason.EXCHANGE_HALT
+    if known.archive is not ArchiveState.NOT_PUBLISHED:
+        return Reason(known.archive)
+    if known.life is Life.PERHAPS_DELISTED and gap.end == day_end(day):
+        return Reason.DELISTED
+    if gap.start == day_start(day) and known.before is None and (known.after or known.life is Life.FIRST_DAY):
+        return Reason.NOT_LISTED  # nothing in the day before either, and settlements since
+    return Reason.NO_DATA if whole else Reason.NOT_PUBLISHED
+
+
+def join_reasons(reasons: Iterable[Reason]) -> str | None:
+    """`a+b` in the order of the enum; None for none."""
+    given = set(reasons)
+    return "+".join(reason for reason in Reason if reason in given) or None
+
+
+def _fingerprint(rows: pl.DataFrame) -> str:
+    """BLAKE2b-128 in hex of a symbol-day's values: the same for the same numbers, whatever their source."""
+    values: list[Any] = rows.select("symbol", "funding_time", *VALUES).rows()
+    return blake2b(json.dumps(values, default=str).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,67 @@
+"""Months as their first day, and what a symbol's monthly archives tell of its life. No I/O."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from klines_pipeline.domain.states import NEVER_ASKED, Life
+
+LONGEST_DELAY = timedelta(days=21)
+"""Monthly archives have come two weeks late (2023-11, 2024-02); after three, a symbol no longer published is gone."""
+
+
+def month_of(day: date) -> date:
+    """The first day of its month."""
+    return day.replace(day=1)
+
+
+def month_after(month: date) -> date:
+    """The first day of the next month."""
+    return (month.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+def days_of_month(month: date) -> Iterator[date]:
+    """Each of its days."""
+    for offset in range((month_after(month) - month).days):
+        yield month + timedelta(days=offset)
+
+
+@dataclass(frozen=True, slots=True)
+class MonthHistory:
+    """Every month for which a symbol has an archive."""
+
+    months: frozenset[date]
+
+    def life(self, month: date, *, today: date, venue_months: Collection[date]) -> tuple[Life, ...]:
+        """Where a month lies in the symbol's life; `venue_months`: those with an archive of the venue's bellwether.
+
+        An edge needs that witness: where the venue itself began or stopped publishing, no symbol is said to. What lies
+        before both is left to REST; FIRST_DAY means at or before the first day.
+        """
+        if not self.months:
+            return ()
+        first, last = min(self.months), max(self.months)
+        if month in self.months:
+            begins = month == first and any(known < month for known in venue_months)
+            ends = month == last and month_after(month) in venue_months
+            return (*((Life.FIRST_DAY,) if begins else ()), *((Life.LAST_DAY,) if ends else ()))
+        if month < first:
+            return (Life.NOT_LISTED if month in venue_months else Life.FIRST_DAY,)
+        before = max((known for known in self.months if known < month), default=first)
+        witness = min((known for known in venue_months if before < known <= month), default=None)
+        if witness is None:
+            return ()
+        old = today - month_after(witness) > LONGEST_DELAY
+        return (Life.DELISTED if old and month > last and month in venue_months else Life.PERHAPS_DELISTED,)
+
+
+def life_of_day(lives: Collection[Life], day: date, first: date | None, last: date | None) -> Life | None:
+    """The edge of life a day lies at; `first` and `last` are the days of a verified archive's outermost settlements."""
+    for life in lives:
+        if life in NEVER_ASKED or life is Life.PERHAPS_DELISTED:
+            return life
+        if life is Life.FIRST_DAY and (first is None or day <= first):
+            return life
+        if life is Life.LAST_DAY and last is not None and day >= last:
+            return life
+    return None

@@ -1,0 +1,75 @@
+"""What the funding stages hand on and report: frozen values. Metadata is made of them in `defs`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import polars as pl
+
+from klines_pipeline.domain.states import ArchiveState
+from klines_pipeline.funding.slices import FundingSlice
+from klines_pipeline.klines.ledgers import ArchiveEntry
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedFunding:
+    """The archives that cover one day, by symbol; each is of the day's month."""
+
+    day: date
+    symbols: tuple[str, ...]
+    entries: Mapping[str, ArchiveEntry]
+    now: datetime
+    failed: Mapping[str, str] = field(default_factory=dict)
+    downloads: int = 0
+    downloaded_bytes: int = 0
+
+    def count(self, *states: ArchiveState) -> int:
+        """Symbols of the day in one of the states."""
+        return sum(self.entries[symbol].state in states for symbol in self.symbols)
+
+
+@dataclass(frozen=True, slots=True)
+class ToppedUpFunding:
+    """What REST was asked and gave for one day; `requests` are those of the whole run, on its first day."""
+
+    day: date
+    slices: Mapping[str, FundingSlice]
+    rows: pl.DataFrame
+    now: datetime
+    failed: Mapping[str, str] = field(default_factory=dict)
+    blocked: str | None = None
+    requests: int = 0
+    new_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MergedFunding:
+    """The day's table and certificates as they now lie in the lake."""
+
+    day: date
+    certificates: pl.DataFrame
+    rows: int
+    bytes: int
+    path: str
+    changed: bool
+
+    def total(self, column: str) -> int:
+        """Sum of a certificate column over the symbols."""
+        return int(self.certificates[column].sum())
+
+    @property
+    def completeness_pct(self) -> float:
+        """Settlements present, per cent of those expected; 100 where none is expected yet."""
+        expected = self.total("expected")
+        return 100.0 * self.total("present") / expected if expected else 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class FundingDay:
+    """One day through the stages that ran. `failures` names, by stage, why the day must be reported failed."""
+
+    day: date
+    archived: ArchivedFunding | None = None
+    topped_up: ToppedUpFunding | None = None
+    merged: MergedFunding | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)

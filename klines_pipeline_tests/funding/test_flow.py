@@ -1,0 +1,313 @@
+"""Funding through all stages: what the table holds is what the exchange settled, and nothing is asked twice."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from klines_pipeline.domain.utc_day import from_milliseconds, to_milliseconds
+from klines_pipeline.funding.schema import FUNDING_SCHEMA
+from klines_pipeline.query.funding import load_funding
+from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline.stages.funding import FundingStage
+from klines_pipeline.storage.lake import Lake
+from klines_pipeline_tests.conftest import make_dataset
+from klines_pipeline_tests.faults.lakes import all_files
+from klines_pipeline_tests.funding.conftest import Fund, asked, certificate, failures, row_of, table
+
+SYMBOLS = ("BTCUSDT", "SOLUSDT", "1000SHIBUSDT", "币安人生USDT")
+UM = make_dataset(*SYMBOLS, market="um", interval="1h", funding=True)
+LISTINGS, ARCHIVES, CHECKSUMS, REST = range(4)
+
+
+def truth(exchange: EmbeddedExchange, symbol: str, start: datetime, end: datetime, market: str = "um") -> pl.DataFrame:
+    """What the exchange settled in `[start, end)`."""
+    found = exchange.funding_of(market).oldest(symbol, to_milliseconds(start), to_milliseconds(end) - 1, 10_000)
+    rows = [(symbol, from_milliseconds(row.time), row.hours, row.rate / 1e8, row.mark_price / 1e8) for row in found]
+    names = ["symbol", "calc_time", "interval_hours", "funding_rate", "mark_price"]
+    return pl.DataFrame(rows, schema={name: FUNDING_SCHEMA[name] for name in names}, orient="row")
+
+
+def test_the_table_holds_every_settlement_as_it_was(exchange: EmbeddedExchange, lake: Lake, fund: Fund) -> None:
+    start = datetime(2025, 2, 10, tzinfo=UTC)
+
+    assert failures(fund([UM], "2025-02-10", "2025-03-04")) == {}
+
+    for symbol in SYMBOLS:
+        found = load_funding(symbol, "2025-02-10", "2025-03-05", lake=lake.base)
+        expected = truth(exchange, symbol, start, exchange.now())
+        assert found.schema == FUNDING_SCHEMA
+        names = ["symbol", "calc_time", "interval_hours", "funding_rate"]
+        assert found.select(names).rows() == expected.select(names).rows()
+        assert found["funding_time"].to_list() == expected["calc_time"].dt.truncate("1m").to_list()
+        rest = found["source"] == "rest"
+        assert found.filter(rest)["mark_price"].to_list() == expected.filter(rest)["mark_price"].to_list()
+        assert set(found.filter(~rest)["calc_time"].dt.month()) == {2}
+        assert found["revision"].to_list() == (~rest).cast(pl.Int16).to_list()
+    assert (load_funding(SYMBOLS, "2025-02-10", "2025-03-05", lake=lake.base)["calc_time"].dt.millisecond() > 0).any()
+
+
+def test_each_symbol_costs_a_listing_an_archive_a_month_and_a_request_for_the_tail(
+    exchange: EmbeddedExchange, fund: Fund
+) -> None:
+    days = fund([UM], "2025-01-01", "2025-03-04")
+
+    counts = exchange.requests()
+    assert (counts["listing"], counts["archives"], counts["checksums"]) == (4, 8, 8)
+    short = 2  # SOLUSDT's archive of February lacks a settlement, that of 币安人生USDT begins on 2025-01-08
+    assert counts["rest"] == {"time": 1, "fundingRate": 4 + short}
+    assert counts["duplicate_downloads"] == {}
+    assert sum(day.archived.downloads for day in days if day.archived) == 8
+    assert sum(day.topped_up.requests for day in days if day.topped_up) == 7
+
+
+def test_a_settlement_the_archive_lacks_is_filled_from_rest(lake: Lake, fund: Fund) -> None:
+    fund([UM], "2025-02-12")
+
+    found = table(lake, "funding", "2025-02-12").filter(pl.col("symbol") == "SOLUSDT")
+    assert found.select(pl.col("funding_time").dt.hour(), "source").rows() == [
+        *((hour, "vision") for hour in (0, 4, 8)),
+        (12, "rest"),
+        *((hour, "vision") for hour in (16, 20)),
+    ]
+    assert certificate(lake, "SOLUSDT", "2025-02-12")["missing"] == 0
+
+
+def test_days_of_complete_archives_cost_no_rest_request(exchange: EmbeddedExchange, fund: Fund) -> None:
+    fund([UM], "2025-02-13", "2025-02-28")
+
+    assert asked(exchange)[REST] == 0
+
+
+def test_a_second_run_of_closed_days_lists_and_changes_no_byte(
+    exchange: EmbeddedExchange, lake: Lake, fund: Fund
+) -> None:
+    days = fund([UM], "2025-02-10", "2025-03-03")
+    before = all_files(lake)
+    exchange.reset_requests()
+
+    again = fund([UM], "2025-02-10", "2025-03-03")
+
+    assert asked(exchange) == (4, 0, 0, 0)
+    assert all_files(lake) == before
+    assert [day.merged.changed for day in days if day.merged] == [True] * len(days)
+    assert [day.merged.changed for day in again if day.merged] == [False] * len(days)
+
+
+def test_days_one_by_one_download_each_archive_once_and_make_the_same_table(
+    exchange: EmbeddedExchange, lake: Lake, fund: Fund, tmp_path: Path
+) -> None:
+    whole = Lake(str(tmp_path / "whole"))
+    fund([UM], "2025-02-26", "2025-03-02", into=whole)
+    exchange.reset_requests()
+
+    for day in ("2025-02-28", "2025-02-26", "2025-03-01", "2025-02-27", "2025-03-02"):
+        assert failures(fund([UM], day)) == {}
+
+    assert asked(exchange)[ARCHIVES] == 4
+    files, expected = all_files(lake), all_files(whole)
+    assert files.keys() == expected.keys()
+    assert all(files[path] == expected[path] for path in files if path.startswith("funding/"))
+
+
+def test_the_archive_replaces_rest_when_it_comes_and_keeps_the_mark_price(
+    exchange: EmbeddedExchange, lake: Lake, fund: Fund
+) -> None:
+    fund([UM], "2025-03-02")
+    before = table(lake, "funding", "2025-03-02")
+    exchange.set_clock(datetime(2025, 4, 1, 9, tzinfo=UTC))
+    exchange.reset_requests()
+
+    fund([UM], "2025-03-02")
+
+    after = table(lake, "funding", "2025-03-02")
+    names = ["symbol", "funding_time", "calc_time", "interval_hours", "funding_rate", "mark_price"]
+    assert after.select(names).equals(before.select(names))
+    assert set(before["source"]) == {"rest"}
+    assert set(after["source"]) == {"vision"}
+    assert after["mark_price"].null_count() == 0
+    assert asked(exchange) == (4, 4, 4, 0)
+    assert table(lake, "ledger/funding_certificates", "2025-03-02")["conflicts"].sum() == 0
+
+
+def test_a_day_in_progress_gets_what_has_settled_and_is_asked_again_an_hour_later(
+    exchange: EmbeddedExchange, lake: Lake, fund: Fund
+) -> None:
+    exchange.set_clock(datetime(2025, 3, 4, 9, 10, tzinfo=UTC))
+    fund([UM], "2025-03-04")
+    assert certificate(lake, "BTCUSDT", "2025-03-04")["expected"] == 2
+    assert certificate(lake, "SOLUSDT", "2025-03-04")["expected"] == 3
+    exchange.set_clock(exchange.now() + timedelta(minutes=40))
+    exchange.reset_requests()
+
+    fund([UM], "2025-03-04")
+    assert exchange.requests()["funding"] == 0
+
+    exchange.set_clock(datetime(2025, 3, 4, 16, 10, tzinfo=UTC))
+    fund([UM], "2025-03-04")
+
+    assert exchange.requests()["funding"] == 4
+    found = certificate(lake, "BTCUSDT", "2025-03-04")
+    assert (found["expected"], found["present"], found["missing"]) == (3, 3, 0)
+
+
+def test_a_day_that_has_not_begun_is_refused_with_the_exchanges_time(fund: Fund) -> None:
+    days = fund([UM], "2025-03-04", "2025-03-05")
+
+    assert list(failures(days)) == ["2025-03-05"]
+    assert "2025-03-05 has not begun yet: on binance it is 2025-03-04 09:00 UTC." in str(failures(days))
+
+
+def test_a_switch_to_one_hour_is_what_a_day_expects(lake: Lake, fund: Fund) -> None:
+    fund([UM], "2025-03-01", "2025-03-03")
+
+    counts = [certificate(lake, "1000SHIBUSDT", f"2025-03-0{day}") for day in (1, 2, 3)]
+    assert [(found["expected"], found["missing"]) for found in counts] == [(6, 0), (24, 0), (6, 0)]
+
+
+def test_the_day_on_which_eight_hours_became_four_has_no_gap(lake: Lake, fund: Fund) -> None:
+    fund([UM], "2024-06-10")
+
+    found = certificate(lake, "1000SHIBUSDT", "2024-06-10")
+    assert (found["expected"], found["missing"], found["from_rest"]) == (5, 0, 0)
+
+
+def test_each_stage_may_run_without_the_others(exchange: EmbeddedExchange, lake: Lake, fund: Fund) -> None:
+    counts = []
+    for stage in FundingStage:
+        exchange.reset_requests()
+        assert failures(fund([UM], "2025-02-27", "2025-03-02", stages=[stage])) == {}
+        counts.append(asked(exchange))
+
+    assert counts == [(4, 4, 4, 0), (0, 0, 0, 5), (0, 0, 0, 0)]
+    assert table(lake, "funding", "2025-03-02").height == 3 + 6 + 24 + 3
+
+
+@pytest.mark.parametrize("stage", [FundingStage.REST, FundingStage.FUNDING])
+def test_a_stage_without_the_one_before_says_what_to_materialize(fund: Fund, stage: FundingStage) -> None:
+    [day] = fund([UM], "2025-02-27", stages=[stage])
+
+    assert "Materialize vision_funding first" in day.failures[stage.value]
+
+
+# ---- which symbols, and where their lives end
+
+
+def test_every_paragraph_that_asks_counts_and_delivery_contracts_do_not(lake: Lake, fund: Fund) -> None:
+    hours = make_dataset("BTCUSDT", "BTCUSDT_250328", market="um", interval="1h", funding=True)
+    minutes = make_dataset("ETHUSDT", market="um", interval="1m", funding=True)
+    silent = make_dataset("SOLUSDT", market="um", interval="5m")
+    spot = make_dataset("SOLUSDT", interval="5m")
+
+    fund([hours, minutes, silent, spot], "2025-02-27")
+
+    assert set(table(lake, "funding", "2025-02-27")["symbol"]) == {"BTCUSDT", "ETHUSDT"}
+
+
+def test_before_a_first_and_after_a_last_archive_nothing_is_asked(
+    exchange: EmbeddedExchange, lake: Lake, fund: Fund
+) -> None:
+    gone = make_dataset("RAYUSDT", market="um", interval="1h", funding=True)
+
+    fund([gone], "2021-06-01")
+    fund([gone], "2023-01-01", "2023-01-03")
+
+    assert asked(exchange)[REST] == 0
+    assert certificate(lake, "RAYUSDT", "2021-06-01")["reason"] == "not_listed"
+    assert certificate(lake, "RAYUSDT", "2023-01-02")["reason"] == "delisted"
+
+
+def test_within_the_first_and_the_last_month_rest_confirms_what_the_archive_lacks(
+    exchange: EmbeddedExchange, lake: Lake, fund: Fund
+) -> None:
+    gone = make_dataset("RAYUSDT", market="um", interval="1h", funding=True)
+    reasons = {}
+    for month, last in (("2021-08", 31), ("2022-11", 30)):
+        for day in fund([gone], f"{month}-01", f"{month}-{last}"):
+            reasons[str(day.day)] = certificate(lake, "RAYUSDT", str(day.day))["reason"]
+
+    assert set(reasons.values()) == {None, "not_listed", "delisted"}
+    assert reasons["2021-08-01"] == "not_listed"
+    assert reasons["2021-08-31"] is reasons["2022-11-01"] is None
+    assert reasons["2022-11-30"] == "delisted"
+    assert exchange.requests()["funding"] == 2
+
+
+def test_the_months_before_the_bucket_began_come_from_rest(lake: Lake, fund: Fund) -> None:
+    first = make_dataset("BTCUSDT", market="um", interval="1h", funding=True)
+
+    fund([first], "2019-09-08", "2019-09-12")
+
+    assert certificate(lake, "BTCUSDT", "2019-09-08")["reason"] == "not_listed"
+    assert certificate(lake, "BTCUSDT", "2019-09-12")["from_rest"] == 3
+    assert table(lake, "funding", "2019-09-12")["mark_price"].null_count() == 3
+
+
+def test_a_newcomer_is_not_listed_before_its_first_settlement(lake: Lake, fund: Fund) -> None:
+    fund([make_dataset("NOVAUSDT", market="um", interval="1h", funding=True)], "2025-03-01", "2025-03-04")
+
+    found = [certificate(lake, "NOVAUSDT", f"2025-03-0{day}") for day in (1, 2, 3, 4)]
+    assert [row["reason"] for row in found] == ["not_listed", "not_listed", "not_listed", None]
+
+
+def test_an_unknown_symbol_is_no_data(lake: Lake, fund: Fund) -> None:
+    days = fund([make_dataset("NOSUCHUSDT", market="um", interval="1h", funding=True)], "2025-03-03")
+
+    assert failures(days) == {}
+    assert certificate(lake, "NOSUCHUSDT", "2025-03-03")["reason"] == "no_data"
+
+
+# ---- the other venues
+
+
+def test_coin_margined_perpetuals_alike(exchange: EmbeddedExchange, lake: Lake, fund: Fund) -> None:
+    symbols = ("BTCUSD_PERP", "XMRUSD_PERP", "BTCUSD_250328")
+    cm = make_dataset(*symbols, market="cm", interval="1h", funding=True)
+
+    fund([cm], "2025-02-27", "2025-03-02")
+
+    found = load_funding("BTCUSD_PERP", "2025-02-27", "2025-03-03", market="cm", lake=lake.base)
+    expected = truth(exchange, "BTCUSD_PERP", datetime(2025, 2, 27, tzinfo=UTC), datetime(2025, 3, 3, tzinfo=UTC), "cm")
+    assert found["calc_time"].to_list() == expected["calc_time"].to_list()
+    assert found["funding_rate"].to_list() == expected["funding_rate"].to_list()
+    assert certificate(lake, "XMRUSD_PERP", "2025-03-02", venue="binance/cm")["reason"] == "delisted"
+
+
+def test_okx_has_three_months_of_realized_rates_and_no_archives(
+    exchange: EmbeddedExchange, lake: Lake, fund: Fund
+) -> None:
+    symbols = ("BTC-USDT-SWAP", "SOL-USDT-SWAP")
+    swap = make_dataset(*symbols, exchange="okx", market="swap", interval="1h", funding=True)
+
+    assert failures(fund([swap], "2025-02-20", "2025-03-04")) == {}
+    assert failures(fund([swap], "2024-11-01", "2024-11-02")) == {}
+
+    venue = "okx/swap"
+    found = table(lake, "funding", "2025-03-02", venue=venue)
+    assert found.group_by("symbol").len().sort("symbol").rows() == [("BTC-USDT-SWAP", 3), ("SOL-USDT-SWAP", 6)]
+    assert found.group_by("symbol").agg(pl.col("interval_hours").unique()).sort("symbol").rows() == [
+        ("BTC-USDT-SWAP", [8]),
+        ("SOL-USDT-SWAP", [4]),
+    ]
+    assert certificate(lake, "SOL-USDT-SWAP", "2025-03-02", venue=venue)["reason"] is None
+    assert certificate(lake, "SOL-USDT-SWAP", "2024-11-01", venue=venue)["reason"] == "no_data"
+    before = all_files(lake)
+    assert not any("funding_archives" in path for path in before)
+    exchange.reset_requests()
+
+    fund([swap], "2025-02-20", "2025-03-03")
+
+    assert asked(exchange) == (0, 0, 0, 1)  # the time
+    assert all_files(lake) == before
+
+
+def test_the_ledger_says_which_archive_a_day_came_from(lake: Lake, fund: Fund) -> None:
+    fund([UM], "2025-02-27")
+
+    entry = row_of(lake, "ledger/funding_archives", "SOLUSDT", "2025-02-27")
+    key = "data/futures/um/monthly/fundingRate/SOLUSDT/SOLUSDT-fundingRate-2025-02.zip"
+    assert (entry["key"], entry["state"], entry["revision"]) == (key, "ok", 1)
+    assert (entry["rows"], entry["first_open_time"]) == (28 * 6 - 1, datetime(2025, 2, 1, tzinfo=UTC))
+    assert lake.size(f"vision/{key}") == entry["size"]
+    assert lake.read(f"vision/{key}.CHECKSUM") is not None

@@ -1,0 +1,83 @@
+"""Two sources into one table, and what REST alone adds."""
+
+from datetime import timedelta
+
+import polars as pl
+from polars.testing import assert_frame_equal
+
+from klines_pipeline.funding.merge import disagreeing_symbols, merge_funding
+from klines_pipeline.funding.schema import (
+    FUNDING_SCHEMA,
+    REST,
+    SETTLEMENT_SCHEMA,
+    WIRE_SCHEMA,
+    settlements,
+    with_intervals,
+)
+from klines_pipeline_tests.funding.moments import at, rows
+
+
+def test_an_archive_row_wins_and_keeps_the_mark_price_of_rest() -> None:
+    merged = merge_funding(rows("BTCUSDT", [0, 8]), rows("BTCUSDT", [8, 16], source=REST))
+
+    assert merged.table.schema == FUNDING_SCHEMA
+    assert merged.table.select("funding_time", "source", "mark_price").rows() == [
+        (at(0), "vision", None),
+        (at(8), "vision", 2.5),
+        (at(16), "rest", 2.5),
+    ]
+    assert merged.conflicts.is_empty()
+
+
+def test_a_rate_on_which_both_disagree_is_listed_with_both_values() -> None:
+    merged = merge_funding(rows("BTCUSDT", [0, 8]), rows("BTCUSDT", [0, 8], source=REST, rate=0.0002).tail(1))
+
+    assert merged.table["funding_rate"].to_list() == [0.0001, 0.0001]
+    assert merged.conflicts.select("funding_time", "funding_rate", "funding_rate_rest").rows() == [
+        (at(8), 0.0001, 0.0002)
+    ]
+
+
+def test_archives_agree_with_rest_only_in_every_rate_and_settlement() -> None:
+    archived = pl.concat([rows(name, [0, 8]) for name in ("AAA", "BBB", "CCC")])
+    asked = [
+        rows("AAA", [0, 8], source=REST),
+        rows("BBB", [0, 8], source=REST, rate=0.1),
+        rows("CCC", [0, 8, 16], source=REST),
+    ]
+
+    assert disagreeing_symbols(archived, pl.concat(asked)) == {"BBB", "CCC"}
+
+
+def wire(*times: tuple[float, int]) -> pl.DataFrame:
+    """(hour, ms after it) each."""
+    return pl.DataFrame(
+        [("BTCUSDT", at(hour) + timedelta(milliseconds=late), None, 0.0001, None) for hour, late in times],
+        schema=WIRE_SCHEMA,
+        orient="row",
+    )
+
+
+def test_the_key_is_floored_to_the_minute_and_the_jitter_is_kept() -> None:
+    found = settlements(wire((8, 9), (0, 0), (16, 1)))
+
+    assert found.schema == SETTLEMENT_SCHEMA
+    assert found["funding_time"].to_list() == [at(0), at(8), at(16)]
+    assert (found["calc_time"] - found["funding_time"]).to_list() == [timedelta(milliseconds=ms) for ms in (0, 9, 1)]
+
+
+def test_intervals_are_whole_hours_since_the_settlement_before_and_no_hole_is_one() -> None:
+    found = with_intervals(settlements(wire((0, 3), (8, 9), (12, 0), (13, 5), (23, 1))))
+
+    assert found["interval_hours"].to_list() == [None, 8, 4, 1, None]
+
+
+def test_intervals_do_not_reach_from_one_symbol_to_the_next() -> None:
+    other = wire((8, 0)).with_columns(pl.lit("ETHUSDT").alias("symbol"))
+
+    found = with_intervals(settlements(pl.concat([wire((0, 0)), other])))
+
+    assert_frame_equal(
+        found.select("interval_hours"),
+        pl.DataFrame({"interval_hours": [None, None]}, schema={"interval_hours": pl.Int16}),
+    )
