@@ -29,8 +29,17 @@ LEVELS = {
 """Rooms of the house; those on one level do not know each other. `settings`, its `configuration` and `simulator` stand
 beside it."""
 
-READ_SETTINGS = {"definitions", "defs.build", "cli", "commands.symbols", "query.read", "query.funding", "demo"}
-START_THE_SIMULATOR = {"cli", "demo"}
+READ_SETTINGS = {
+    "definitions",
+    "defs.build",
+    "cli",
+    "commands.symbols",
+    "query.read",
+    "query.funding",
+    "demo.__main__",
+    "demo.tables",
+}
+START_THE_SIMULATOR = {"cli", "demo.__main__"}
 LATE_IMPORTS = {"__init__.__getattr__", "cli.run_exchange"}
 """Functions that import for a documented reason: readers without Dagster, and an optional extra."""
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc", "core", "handler", "processor"}

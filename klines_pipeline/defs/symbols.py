@@ -28,7 +28,11 @@ def build_symbols(exchange: str, market: str) -> dg.AssetsDefinition:
         kinds={exchange, "parquet"},
     )
 
-    @dg.multi_asset(name=op_name(exchange, market, "symbols"), specs=[spec])
+    @dg.multi_asset(
+        name=op_name(exchange, market, "symbols"),
+        specs=[spec],
+        backfill_policy=dg.BackfillPolicy.single_run(),  # so that a range of days can be selected with it
+    )
     def symbols(
         context: dg.AssetExecutionContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> Iterator[dg.MaterializeResult[None]]:
