@@ -163,7 +163,7 @@ def simulator_and_pipeline_are_mixed(module: Module) -> Iterator[str]:
     """The embedded exchange knows `domain` at most, and nothing of the pipeline knows it."""
     for name, line in module.own_imports():
         target = name.partition(".")[0]
-        if target == "simulator" and module.room not in {"simulator", *START_THE_SIMULATOR}:
+        if target == "simulator" and module.room != "simulator" and module.name not in START_THE_SIMULATOR:
             yield f"{module.at(line)} imports {name}"
         if module.room == "simulator" and target not in {"simulator", "domain"}:
             yield f"{module.at(line)} imports {name}"
