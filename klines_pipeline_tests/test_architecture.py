@@ -29,8 +29,17 @@ LEVELS = {
 """Rooms of the house; those on one level do not know each other. `settings`, its `configuration` and `simulator` stand
 beside it."""
 
-READ_SETTINGS = {"definitions", "defs.build", "cli", "commands.symbols", "query.read", "query.funding", "demo"}
-START_THE_SIMULATOR = {"cli", "demo"}
+READ_SETTINGS = {
+    "definitions",
+    "defs.build",
+    "cli",
+    "commands.symbols",
+    "query.read",
+    "query.funding",
+    "demo.__main__",
+    "demo.tables",
+}
+START_THE_SIMULATOR = {"cli", "demo.__main__"}
 LATE_IMPORTS = {"__init__.__getattr__", "cli.run_exchange"}
 """Functions that import for a documented reason: readers without Dagster, and an optional extra."""
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc", "core", "handler", "processor"}
@@ -154,7 +163,7 @@ def simulator_and_pipeline_are_mixed(module: Module) -> Iterator[str]:
     """The embedded exchange knows `domain` at most, and nothing of the pipeline knows it."""
     for name, line in module.own_imports():
         target = name.partition(".")[0]
-        if target == "simulator" and module.room not in {"simulator", *START_THE_SIMULATOR}:
+        if target == "simulator" and module.room != "simulator" and module.name not in START_THE_SIMULATOR:
             yield f"{module.at(line)} imports {name}"
         if module.room == "simulator" and target not in {"simulator", "domain"}:
             yield f"{module.at(line)} imports {name}"

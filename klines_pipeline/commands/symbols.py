@@ -30,10 +30,8 @@ _SHOWN = (
 @click.option("--exchange", default="binance", show_default=True)
 @click.option("--market", default="spot", show_default=True)
 @click.option("--quote", "quotes", multiple=True, help="Quote asset; may be given several times.")
-@click.option(
-    "--exclude", "excluded", type=click.Choice([*Excluded]), multiple=True, help="May be given several times."
-)
-@click.option("--contract", type=click.Choice([*Contract]), help="Only such contracts.")
+@click.option("--exclude", "excluded", multiple=True, help=f"{', '.join(Excluded)}; may be given several times.")
+@click.option("--contract", help=f"Only such contracts: {' or '.join(Contract)}.")
 @click.option("--match", help="A regular expression, searched anywhere in the symbol.")
 @click.option("--on", type=DAY, help="As of that day: what was traded then, delisted since or not.")
 @click.option("--listed/--delisted", default=None, help="What trades today, or what does not.")
@@ -44,8 +42,8 @@ def show_symbols(
     exchange: str,
     market: str,
     quotes: Sequence[str],
-    excluded: Sequence[Excluded],
-    contract: Contract | None,
+    excluded: Sequence[str],
+    contract: str | None,
     match: str | None,
     on: date | None,
     *,
@@ -59,7 +57,12 @@ def show_symbols(
     table in a terminal, bare names in a pipe, JSON lines with --json. Exit code 1 if a refresh could not have it all.
     """
     words_of(exchange, market)
-    chosen = SymbolFilter(quote=tuple(quotes), exclude=frozenset(excluded), contract=contract, match=match)
+    chosen = SymbolFilter(
+        quote=tuple(quotes),
+        exclude=frozenset(map(Excluded.parse, excluded)),
+        contract=Contract.parse(contract) if contract else None,
+        match=match,
+    )
     asked = _read(names) if names else None
     settings = Settings.from_env()
     lake = Lake(settings.lake, settings.lake_options)

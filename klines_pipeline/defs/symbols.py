@@ -11,6 +11,7 @@ import polars as pl
 from klines_pipeline.defs.keys import op_name
 from klines_pipeline.defs.metadata import Metadata
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.domain.errors import KlinesError
 from klines_pipeline.stages.symbols import Refreshed, refresh_symbols
 
 _NAMED = 5
@@ -23,19 +24,26 @@ def build_symbols(exchange: str, market: str) -> dg.AssetsDefinition:
         key,
         description=f"Every symbol {exchange} {market} has ever had archives of, or names today: first and last day, "
         "holes, base, quote, contract, status. Delisted ones stay.",
-        group_name=op_name(exchange, market).replace("__", "_"),
+        group_name=f"{exchange}_{market}",
         kinds={exchange, "parquet"},
     )
 
-    @dg.multi_asset(name=op_name(exchange, market, "symbols"), specs=[spec])
+    @dg.multi_asset(
+        name=op_name(exchange, market, "symbols"),
+        specs=[spec],
+        backfill_policy=dg.BackfillPolicy.single_run(),  # so that a range of days can be selected with it
+    )
     def symbols(
         context: dg.AssetExecutionContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         connected = exchanges.connect(exchange, market)
-        refreshed = refresh_symbols(lake.open(), connected, (exchange, market), context.log.info)
-        connected.api.close()
+        try:
+            refreshed = refresh_symbols(lake.open(), connected, (exchange, market), context.log.info)
+        except KlinesError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        finally:
+            connected.api.close()
         if refreshed.failed:
-            context.log_event(dg.AssetMaterialization(key, metadata=_metadata(refreshed)))
             raise _failure(key, refreshed)
         yield dg.MaterializeResult(asset_key=key, metadata=_metadata(refreshed))
 
@@ -69,6 +77,6 @@ def _failure(key: dg.AssetKey, refreshed: Refreshed) -> dg.Failure:
     return dg.Failure(
         f"{key.to_user_string()}: {len(names)} could not be had: {', '.join(names[:_NAMED])}{more} "
         f"({refreshed.failed[names[0]]}). The others are in the table; materialize it again.",
-        metadata={"failed": names},
+        metadata={"failed": names, **_metadata(refreshed)},
         allow_retries=False,
     )

@@ -33,8 +33,8 @@ SYMBOL_SCHEMA = pl.Schema({
     "checked_at": UTC_TIME,
 })  # fmt: skip
 """`first_day`, `last_day`: UTC days of the first and last archive; null without any. `holes`: [start, end) without
-archives between them. `listed`: whether it trades today; null where REST could not be asked. `checked_at`: null for a
-row that only remembers a contract size."""
+archives between them. `listed`: whether it trades today; null where REST could not be asked. `checked_at`: when bucket
+or REST last told of it; null for a row that only remembers a contract size."""
 
 LONGEST_ACCIDENT = timedelta(days=7)
 """Archives missing for longer are a hole in a symbol's life; up to it, late or lost files."""
@@ -169,7 +169,8 @@ def _last_alive(row: Row) -> date:
     """Without REST's word, archives that are not there yet are given a week."""
     if row["listed"]:
         return date.max
-    ended: date | None = row["last_day"] or _day(row["delivery"])
+    last_heard_of = _day(row["checked_at"]) if row["listed"] is False and row["status"] is None else None
+    ended: date | None = row["last_day"] or _day(row["delivery"]) or last_heard_of
     if ended is None:
         return date.min
     return ended + LONGEST_ACCIDENT if row["listed"] is None else ended

@@ -28,7 +28,11 @@ MARKET_COLUMNS = (
     Column("low", pl.Float64(), "lowest price"),
     Column("close", pl.Float64(), "last price"),
     Column("volume", pl.Float64(), "base asset volume, in every market"),
-    Column("quote_volume", pl.Float64(), "quote asset volume; `cm`: contracts times contract size, null where that is unknown"),
+    Column(
+        "quote_volume",
+        pl.Float64(),
+        "quote asset volume; `cm`: contracts times contract size, null where that is unknown",
+    ),
     Column("trades", pl.Int64(), "number of trades; null where the exchange has none"),
     Column("taker_buy_volume", pl.Float64(), "base asset volume bought by takers; null where the exchange has none"),
     Column("taker_buy_quote_volume", pl.Float64(), "quote asset volume bought by takers; null likewise"),

@@ -63,6 +63,7 @@ def _walk(
     end: datetime | None = None,
     quiet: float = 0.0,
 ) -> Listing:
+    """A symbol of Binance's spot walk, a few ticks away: the coin is the same."""
     base, quote = name.split("-")[:2]
     return Listing(
         symbol=name,
@@ -76,6 +77,7 @@ def _walk(
         lots_per_minute=lots,
         trades_per_minute=200,
         quiet=quiet,
+        follows=f"{base}USDT",
     )
 
 
@@ -86,7 +88,9 @@ _RELISTED = utc(2021, 1, 29, 8)
 INSTRUMENTS = {
     instrument.name: instrument
     for instrument in (
-        Instrument(_walk("BTC-USDT", _FIRST_SPOT, 61_000.0, (1, 5), 100_000), "spot", list_time=_RELISTED),
+        Instrument(
+            _walk("BTC-USDT", _FIRST_SPOT, 61_000.0, (1, 5), 100_000, volatility=0.0005), "spot", list_time=_RELISTED
+        ),
         Instrument(_walk("ETH-USDT", _FIRST_SPOT, 2_900.0, (2, 4), 250_000), "spot"),
         Instrument(_walk("SOL-USDT", utc(2020, 9, 28, 7), 145.0, (2, 3), 700_000, volatility=0.0008), "spot"),
         Instrument(_walk("NOVA-USDT", utc(2025, 3, 3, 12), 2.4, (4, 2), 150_000, volatility=0.0014), "spot"),
@@ -94,7 +98,7 @@ INSTRUMENTS = {
             _walk("USDC-USDT", utc(2020, 5, 20, 4), 1.0, (4, 2), 90_000, volatility=0.000004, quiet=0.35), "spot"
         ),
         Instrument(
-            _walk("BTC-USDT-SWAP", utc(2019, 12, 16, 8), 61_000.0, (1, 4), 30_000),
+            _walk("BTC-USDT-SWAP", utc(2019, 12, 16, 8), 61_000.0, (1, 4), 30_000, volatility=0.0005),
             "linear",
             contract_value=1_000_000,
             list_time=_RELISTED,
@@ -102,7 +106,11 @@ INSTRUMENTS = {
         Instrument(
             _walk("ETH-USDT-SWAP", utc(2019, 12, 26, 8), 2_900.0, (2, 3), 50_000), "linear", contract_value=10_000_000
         ),
-        Instrument(_walk("BTC-USD-SWAP", utc(2018, 12, 14, 8), 61_000.0, (1, 1), 30_000), "inverse", 10_000_000_000),
+        Instrument(
+            _walk("BTC-USD-SWAP", utc(2018, 12, 14, 8), 61_000.0, (1, 1), 30_000, volatility=0.0005),
+            "inverse",
+            10_000_000_000,
+        ),
         Instrument(
             _walk("SOL-USDT-SWAP", utc(2021, 2, 2, 8), 145.0, (2, 2), 80_000, volatility=0.0008),
             "linear",
@@ -110,7 +118,9 @@ INSTRUMENTS = {
             funding_hours=4,
         ),
         Instrument(
-            _walk("LUNA-USDT-SWAP", utc(2021, 3, 5, 8), 42.0, (3, 2), 60_000, end=utc(2022, 5, 13, 2)),
+            _walk(
+                "LUNA-USDT-SWAP", utc(2021, 3, 5, 8), 42.0, (3, 2), 60_000, volatility=0.0010, end=utc(2022, 5, 13, 2)
+            ),
             "linear",
             contract_value=100_000_000,
         ),

@@ -96,7 +96,8 @@ def _renewed_rows(
         days = archived.days.get(symbol)
         if days is not None:
             runs = runs.continued(days, since[symbol]) if symbol in since else Runs.of(days)
-        checked = row["checked_at"] if row and symbol in archived.failed else now
+        told_of = days is not None or symbol in (named or ())
+        checked = now if told_of or row is None else row["checked_at"]
         facts = renewed(facts_of(row) if row else None, named, market.describe(symbol))
         yield symbol_row(facts, runs, listed=trades_today(named, symbol), checked_at=checked)
 

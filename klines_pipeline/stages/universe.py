@@ -57,7 +57,7 @@ class Universe:
             return False
         if self._named is None or (ended and life is not Life.PERHAPS_DELISTED):
             return True
-        return name in self._named and not self._named[name].pending
+        return name in self._named and not (self._named[name].pending or self._named[name].ended)
 
     def contract_sizes(self, lake: Lake) -> Mapping[str, float]:
         """See `symbols.contract_sizes`; of every symbol the dataset may mean."""
@@ -93,5 +93,5 @@ def everything(
             raise
         log(f"Symbols are judged by their names alone: {error}")
         today = {}
-    trading = (name for name, facts in today.items() if not facts.pending)
+    trading = (name for name, facts in today.items() if not (facts.pending or facts.ended))
     return {name: today.get(name) or market.describe(name) for name in sorted({*archived, *trading})}

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +51,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
         "a halt, absent from the archive and from REST alike: BTCUSDT on 2025-03-02 10:17 to 11:05",
         "a gap of the archive, filled from REST: SOLUSDT on 2025-03-01",
         "a day not yet published, served from REST alone: BTCUSDT on 2025-03-03",
-        "a symbol not listed yet: NOVAUSDT on 2025-03-01 all day",
+        "a symbol not listed yet: NOVAUSDT on 2025-02-28 all day",
+        "futures print flat bars instead, and they are counted: BTCUSDT on 2025-03-02",
+        "a filter that meant BTCUSDT alone until NOVAUSDT was listed: NOVAUSDT on 2025-03-03 00:00 to 12:00",
+        "a market without archives, from REST alone: BTC-USDT-SWAP on 2025-02-28",
+        "funding from a monthly archive: BTCUSDT at 2025-02-28 00:00:00.008",
+        "funding of a month without one, from REST: BTCUSDT at 2025-03-01 00:00:00.001",
+        "OKX's realized rate: BTC-USDT-SWAP at 2025-02-28 00:00:00.000",
     ],
 )
 def test_the_demo_names_what_it_exists_to_show(demo: Demo, sight: str) -> None:
@@ -59,9 +66,28 @@ def test_the_demo_names_what_it_exists_to_show(demo: Demo, sight: str) -> None:
 
 
 def test_the_demo_prints_a_certificate_for_every_symbol_day(demo: Demo) -> None:
-    lines = [line for line in demo.output.splitlines() if re.match(r" *2025-03-0[123] +\S+USDT +1440", line)]
+    lines = re.findall(r"^(binance|okx)/(\w+) +2025-0\d-\d\d +\S+ +1440", demo.output, re.MULTILINE)
 
-    assert len(lines) == 3 * 5
+    spot, um, cm, okx = 4 * 5, 4 + 1, 4, 4
+    assert Counter(lines) == {
+        ("binance", "spot"): spot,
+        ("binance", "um"): um,
+        ("binance", "cm"): cm,
+        ("okx", "spot"): okx,
+        ("okx", "swap"): okx,
+    }
+
+
+def test_the_demo_puts_five_markets_side_by_side(demo: Demo) -> None:
+    minute = demo.output.partition("One minute of bitcoin")[2].partition("Funding")[0]
+
+    assert re.findall(r"│ (\w+/\w+) +┆ (BTC\S*)", minute) == [
+        ("binance/spot", "BTCUSDT"),
+        ("binance/um", "BTCUSDT"),
+        ("binance/cm", "BTCUSD_PERP"),
+        ("okx/spot", "BTC-USDT"),
+        ("okx/swap", "BTC-USDT-SWAP"),
+    ]
 
 
 def test_the_demo_leaves_a_candlestick_picture(demo: Demo) -> None:

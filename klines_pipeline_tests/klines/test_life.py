@@ -107,7 +107,8 @@ def test_a_hole_that_is_filled_later_is_no_hole_any_more() -> None:
         (days((0, 30), (50, 60)), False, 50, True),
         ([], True, 0, False),
         ([], True, 428, True),
-        ([], False, 428, False),
+        ([], False, 428, True),
+        ([], False, 429, False),
     ],
 )
 def test_a_symbol_is_alive_from_its_first_to_its_last_archive_but_in_holes(
@@ -125,6 +126,13 @@ def test_without_archives_a_contract_lives_as_long_as_rest_says() -> None:
     lives = [was_alive(row, date(2024, 9, 26) + timedelta(n)) for n in (-1, 0, 183, 184)]
 
     assert lives == [False, True, True, False]
+
+
+def test_what_rest_alone_told_of_lives_until_it_was_last_told_of() -> None:
+    since = datetime(2025, 1, 1, tzinfo=UTC)
+    row = row_of([], facts=SymbolFacts(symbol="BTC-USDT", since=since))
+
+    assert [was_alive(row, date(2025, 3, day)) for day in (3, 4, 5)] == [True, True, False]
 
 
 def test_a_row_gives_its_facts_back() -> None:

@@ -191,6 +191,24 @@ def test_a_symbol_that_cannot_be_listed_keeps_its_row_and_a_new_one_gets_none(
     assert "NEWUSDT" not in rows(refreshed.table)
 
 
+def test_a_market_without_archives_has_what_rest_says_and_keeps_what_it_no_longer_names(
+    lake: Lake, exchange: EmbeddedExchange, connections: list[Market]
+) -> None:
+    swap = connect("okx", "swap", endpoints_of(exchange))
+    connections.append(swap)
+    venue = ("okx", "swap")
+    first = refresh_symbols(lake, swap, venue, lambda _: None)
+    [btc] = [row for row in first.table.iter_rows(named=True) if row["symbol"] == "BTC-USDT-SWAP"]
+    exchange.set_clock(now=datetime(2019, 1, 1, tzinfo=UTC))
+
+    second = refresh_symbols(lake, swap, venue, lambda _: None)
+
+    assert first.listing_requests == 0
+    assert (btc["listed"], btc["contract"], btc["first_day"]) == (True, "perpetual", None)
+    assert btc["since"] is not None
+    assert rows(second.table)["BTC-USDT-SWAP"] == btc | {"listed": False, "status": None}
+
+
 def test_contract_sizes_are_asked_once_and_then_remembered(lake: Lake, market: Any, exchange: EmbeddedExchange) -> None:
     names = ["BTCUSD_PERP", "ETHUSD_PERP", "BTCUSD_241227", "XMRUSD_PERP"]
     sizes = {"BTCUSD_PERP": 100.0, "ETHUSD_PERP": 10.0, "BTCUSD_241227": 100.0}

@@ -1,0 +1,1 @@
+"""`make demo`: a few days of several markets through Dagster, offline, on the embedded exchange."""
