@@ -129,6 +129,8 @@ def test_500_symbols_are_found_in_one_pass_and_listed_once_each(
     certificates = result.merged.certificates if result.merged else pl.DataFrame()
     selected, everyone = 513, 519
     assert said[0] == f"{dataset}: the filter selects {selected} of {everyone} symbols, delisted ones included"
+    asked = f"{counts['listing']} listing and 1 REST requests so far"
+    assert said[1] == f"{dataset}: {selected} symbols looked up, 2025-03-01 to 2025-03-01; {asked}"
     assert certificates.filter(pl.col("missing") == 0).height == 483
     gone = selected - certificates.height
     assert gone >= 25

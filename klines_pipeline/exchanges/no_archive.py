@@ -17,6 +17,7 @@ class NoArchive:
     """Stands where other markets have a bucket."""
 
     api: KlineApi
+    requests: int = 0
 
     def key(self, symbol: str, interval: Interval, day: date) -> str:
         """There is none."""

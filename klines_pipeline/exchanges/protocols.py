@@ -104,6 +104,10 @@ class ArchivedDays:
 class KlineArchive(Protocol):
     """A bucket of daily archives."""
 
+    @property
+    def requests(self) -> int:
+        """Listing requests sent so far, retries included."""
+
     def key(self, symbol: str, interval: Interval, day: date) -> str:
         """The archive's key in the bucket; empty where the exchange publishes no archives."""
 

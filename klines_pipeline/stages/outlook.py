@@ -23,6 +23,8 @@ def look(universe: Universe, days: Sequence[date]) -> Outlook:
     """List what is published for every symbol the dataset may mean; the bucket's clock tells the time, else REST's."""
     market, dataset = universe.market, universe.whole()
     survey = market.archive.survey(dataset.symbols, dataset.interval, days[0], days[-1])
+    sent = f"{market.archive.requests} listing and {market.api.requests} REST requests so far"
+    universe.log(f"{dataset}: {len(dataset.symbols)} symbols looked up, {days[0]} to {days[-1]}; {sent}")
     survey = newcomers.place(market.api, universe.named, dataset, survey, days, universe.log)
     if survey.now is not None:
         return Outlook(survey, survey.now)

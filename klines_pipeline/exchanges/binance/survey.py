@@ -6,8 +6,9 @@ How a page is read and what it tells of a symbol's life stands in `listing`.
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from threading import Lock
 from typing import NamedTuple
 
 from klines_pipeline.domain.errors import ConfigurationError, NotPublishedError, TransientError
@@ -43,6 +44,8 @@ class BucketListing:
     url: str
     policy: RetryPolicy
     breaker: Breaker
+    requests: int = 0
+    lock: Lock = field(default_factory=Lock)
 
     def page(self, prefix: str, start_after: str, max_keys: int, *, delimiter: str = "") -> tuple[Page, datetime]:
         """One page, and the bucket's clock."""
@@ -50,6 +53,8 @@ class BucketListing:
 
         def call() -> tuple[Page, datetime]:
             body = bytearray()
+            with self.lock:
+                self.requests += 1
             received = download(f"{self.url}?{query}", body.extend)
             if received.served_at is None:
                 raise TransientError(f"{self.url} sent no Date header, so its clock is unknown.")

@@ -38,10 +38,17 @@ class VisionArchive:
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     listing_breaker: Breaker = field(init=False)
     download_breaker: Breaker = field(init=False)
+    listing: BucketListing = field(init=False)
 
     def __post_init__(self) -> None:
         self.listing_breaker = Breaker(urlsplit(self.list_url).netloc)
         self.download_breaker = Breaker(urlsplit(self.download_url).netloc)
+        self.listing = BucketListing(self.list_url, self.policy, self.listing_breaker)
+
+    @property
+    def requests(self) -> int:
+        """Listing requests sent so far, retries included."""
+        return self.listing.requests
 
     def key(self, symbol: str, interval: Interval, day: date) -> str:
         """`data/spot/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2024-01-01.zip`."""
@@ -49,18 +56,15 @@ class VisionArchive:
 
     def symbols(self) -> Sequence[str]:
         """See `survey.listed_symbols`."""
-        return listed_symbols(self._listing(), self.market)
+        return listed_symbols(self.listing, self.market)
 
     def archived_days(self, since: Mapping[str, date]) -> ArchivedDays:
         """See `lives.archived_days`."""
-        return archived_days(self._listing(), self.market, since)
+        return archived_days(self.listing, self.market, since)
 
     def survey(self, symbols: Sequence[str], interval: Interval, first: date, last: date) -> Survey:
         """See `survey.survey`."""
-        return survey(self._listing(), self.market, symbols, interval, first=first, last=last)
-
-    def _listing(self) -> BucketListing:
-        return BucketListing(self.list_url, self.policy, self.listing_breaker)
+        return survey(self.listing, self.market, symbols, interval, first=first, last=last)
 
     def fetch(self, key: str, interval: Interval, new_file: Callable[[], Path]) -> FetchedArchive:
         """Download the archive and its checksum; whatever is wrong with them is looked at a second time."""
