@@ -112,7 +112,8 @@ def test_a_second_look_asks_one_page_a_symbol_and_finds_what_is_new(
 
     counts = exchange.requests()
     archived = second.table.filter(pl.col("first_day").is_not_null()).height
-    assert counts["listing"] == second.listing_requests == 1 + archived < first.listing_requests
+    whole = 2  # USDCUSDT has a hole, which may have been filled since: its 3 pages are read again
+    assert counts["listing"] == second.listing_requests == 1 + archived + whole < first.listing_requests
     assert counts["rest_total"] == second.rest_requests == 1
     moved = rows(first.table)["BTCUSDT"] | {"last_day": date(2025, 3, 5), "checked_at": exchange.now()}
     assert rows(second.table)["BTCUSDT"] == moved
