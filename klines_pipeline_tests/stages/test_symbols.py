@@ -37,7 +37,10 @@ def market(exchange: EmbeddedExchange, connections: list[Market]) -> Any:
     """`market("um")`: connected anew, retrying without waiting; URLs may be replaced."""
 
     def connected(name: str, **urls: str) -> Market:
-        made, policy = connect("binance", name, endpoints_of(exchange) | urls), RetryPolicy(attempts=2, first_wait=0.001)
+        made, policy = (
+            connect("binance", name, endpoints_of(exchange) | urls),
+            RetryPolicy(attempts=2, first_wait=0.001),
+        )
         made.archive.policy = made.archive.listing.policy = made.api.host.policy = policy  # type: ignore[attr-defined]
         connections.append(made)
         return made
