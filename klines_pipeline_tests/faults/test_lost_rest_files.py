@@ -1,4 +1,4 @@
-"""A file of REST rows that is lost, whole or in part: the ledger alone does not stand for rows, so REST is asked again."""
+"""A file of REST rows that is lost, whole or in part: a ledger without its rows proves nothing, so REST is asked."""
 
 from datetime import UTC, datetime
 from pathlib import Path
