@@ -9,7 +9,7 @@ from datetime import date, datetime
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import IncompleteError
 from klines_pipeline.domain.states import NEVER_ASKED
-from klines_pipeline.domain.utc_day import EPOCH
+from klines_pipeline.domain.utc_day import EPOCH, day_end
 from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry
 from klines_pipeline.klines.schema import WIRE_SCHEMA
@@ -31,7 +31,8 @@ def archived_day(lake: Lake, dataset: Dataset, day: date) -> ArchivedDay:
             f"{day}: {unknown[0] if unknown else dataset} has no row in ledger/archives. Materialize "
             f"vision_klines_{dataset.interval} first, or select +klines so that it runs too."
         )
-    return ArchivedDay(day=day, entries=entries, fetched=WIRE_SCHEMA.to_frame(), now=_last_heard(entries))
+    now = _last_heard(entries) if entries else day_end(day)  # of nobody, nothing more is to be heard
+    return ArchivedDay(day=day, entries=entries, fetched=WIRE_SCHEMA.to_frame(), now=now)
 
 
 def of_day(lake: Lake, market: Market, dataset: Dataset, archived: ArchivedDay) -> Dataset:
