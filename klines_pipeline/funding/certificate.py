@@ -49,7 +49,8 @@ def certify(
     for symbol, known in sorted(evidence.items()):
         part = parts.get(symbol, [])
         present = [Settlement(row["funding_time"], row["interval_hours"]) for row in part]
-        due = due_times(present, day, now=now, before=known.before, after=known.after)
+        near = {"before": known.before, "after": known.after}
+        due = due_times(present, day, now=now, **near, answered_until=known.answered_until)
         gaps = gaps_of(due, present, day)
         sources = [row["source"] for row in part]
         rows.append({

@@ -64,7 +64,12 @@ class BinanceFunding:
             attempts += answer.attempts
             if pages[-1].height < _LIMIT:
                 break
-            since = int(pages[-1]["calc_time"].dt.epoch("ms").max()) + 1  # type: ignore[arg-type]
+            newest = int(pages[-1]["calc_time"].dt.epoch("ms").max())  # type: ignore[arg-type]
+            if newest < since:
+                raise TransientError(f"{answer.url} answered a full page that ends before the time asked from.")
+            since = newest + 1
+            if since > until:
+                break
         served = answer.completed_at or self.now()
         return FundingAnswer(settlements(pl.concat(pages)), answer.url, attempts, answer.http_status, served)
 

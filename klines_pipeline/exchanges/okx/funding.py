@@ -62,7 +62,12 @@ class OkxFunding:
             attempts += answer.attempts
             if page.height < _LIMIT:
                 break
-            after = int(page["calc_time"].dt.epoch("ms").min())  # type: ignore[arg-type]
+            oldest = int(page["calc_time"].dt.epoch("ms").min())  # type: ignore[arg-type]
+            if oldest >= after:
+                raise TransientError(f"{answer.url} answered a full page that begins after the time asked to.")
+            after = oldest
+            if after <= before + 1:
+                break
         rows = settlements(pl.concat(pages).filter(pl.col("calc_time").is_between(start, end, closed="left")))
         return FundingAnswer(rows, answer.url, attempts, answer.http_status, answer.completed_at or self.now())
 
