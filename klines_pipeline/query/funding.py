@@ -74,11 +74,15 @@ def _days_in_lake(lake: Lake, exchange: str, market: str, first: date, last: dat
     days = [day for day in stored if first <= day <= last]
     if days:
         return days
-    held = f"it has {stored[0]} to {stored[-1]}" if stored else "it has no such table"
+    if not stored:
+        raise ConfigurationError(
+            f"The lake {lake.root} has no funding rates of exchange {exchange!r}, market {market!r}. Check both names; "
+            "a market that settles funding gets them by `funding: true` in klines.yaml."
+        )
     name = f"{exchange}/{market}/funding"
     raise ConfigurationError(
-        f"The lake {lake.root} has no day of {name} from {first} to {last}: {held}. Set `funding: true` in klines.yaml "
-        f"and materialize {name} for these days first."
+        f"The lake {lake.root} has no day of {name} from {first} to {last}: it has {stored[0]} to {stored[-1]}. "
+        f"Materialize {name} for these days first."
     )
 
 

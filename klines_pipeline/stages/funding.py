@@ -59,11 +59,12 @@ class FundingIngest:
         self.universe = FundingUniverse(self.market, self.dataset, self.log)
 
     def days(self, days: Sequence[date]) -> Iterator[FundingDay]:
-        """Each day's result, in order; `days` ascend. ConfigurationError where the market has no funding."""
+        """Each day's result, in order; `days` ascend. ConfigurationError where the market or no symbol has funding."""
         source = source_of(self.market, self.dataset)
         months = [(month, tuple(found)) for month, found in groupby(days, key=month_of)]
         with ExitStack() as stack:
             stack.callback(self.market.api.close)
+            self.universe.check_contracts()
             folder = stack.enter_context(self.lake.incoming())
             downloads = stack.enter_context(ThreadPoolExecutor(_DOWNLOAD_THREADS, "download"))
             rest = stack.enter_context(ThreadPoolExecutor(_REST_THREADS, "rest"))
@@ -99,7 +100,7 @@ class _Seen:
             return _NO_SURVEY, self.source.api.now() if FundingStage.REST in self.run.stages else None
         if FundingStage.VISION not in self.run.stages:
             return _NO_SURVEY, None
-        survey = archive.survey(self.run.universe.symbols(), self.months)
+        survey = self.run.universe.confirmed(archive.survey(self.run.universe.symbols(), self.months))
         if survey.now is not None:
             return survey, survey.now
         try:
@@ -122,6 +123,7 @@ class _Stretch:
     rest: ThreadPoolExecutor
     archived: dict[date, ArchivedFunding] = field(default_factory=dict)
     topped_up: dict[date, ToppedUpFunding] = field(default_factory=dict)
+    damaged: dict[date, Mapping[str, str]] = field(default_factory=dict)
     errors: dict[date, str] = field(default_factory=dict)
 
     def results(self) -> Iterator[FundingDay]:
@@ -177,9 +179,9 @@ class _Stretch:
         """The day without a look at the bucket."""
         run = self.run
         if self.source.archive is not None:
-            return funding_state.archived_day(run.lake, run.dataset, day, run.universe.named())
+            return funding_state.archived_day(run.lake, run.dataset, day, run.universe.named(day))
         if now is None:
-            return funding_state.asked_day(run.lake, run.dataset, day, run.universe.named())
+            return funding_state.asked_day(run.lake, run.dataset, day, run.universe.named(day))
         return funding_state.without_archives(day, run.universe.of_day(survey, day), now)
 
     # ---- REST and the table
@@ -187,18 +189,20 @@ class _Stretch:
     def _top_up(self) -> None:
         if {FundingStage.REST, FundingStage.FUNDING}.isdisjoint(self.run.stages):
             return
-        for day, found in self.archived.items():
-            try:
-                self.mirror.check(found)
-            except KlinesError as error:
-                self.errors[day] = str(error)
+        self.archived = {day: self._without_damaged(found) for day, found in self.archived.items()}
         ready = {day: found for day, found in self.archived.items() if day not in self.errors}
         if FundingStage.REST in self.run.stages and ready:
             run = self.run
             self.topped_up = top_up(run.lake, self.source.api, run.dataset, ready, self.mirror, self.rest)
 
+    def _without_damaged(self, found: ArchivedFunding) -> ArchivedFunding:
+        """Symbols whose archive in the lake cannot be read are failed and keep what they had."""
+        damaged = self.damaged[found.day] = self.mirror.damaged(found)
+        left = tuple(symbol for symbol in found.symbols if symbol not in damaged)
+        return replace(found, symbols=left)
+
     def _merged(self, day: date) -> FundingDay:
-        result = FundingDay(day, self.archived.get(day), self.topped_up.get(day))
+        result = FundingDay(day, self.archived.get(day), self.topped_up.get(day), damaged=self.damaged.get(day, {}))
         try:
             if day in self.errors:
                 raise KlinesError(self.errors[day])
@@ -221,10 +225,10 @@ def _failed(result: FundingDay, stages: Collection[FundingStage], error: str) ->
 
 def _failures(result: FundingDay, stages: Collection[FundingStage]) -> dict[str, str]:
     """Why the day must be reported failed, by stage: symbols that could not be had."""
-    archived = _named(result.archived.failed) if result.archived else None
-    asked = _named(result.topped_up.failed) if result.topped_up else None
-    merged = " ".join(text for text in (archived, asked) if text) or None
-    reasons = dict(zip(FundingStage, (archived, asked, merged), strict=True))
+    archived = result.archived.failed if result.archived else {}
+    asked = result.topped_up.failed if result.topped_up else {}
+    named = (_named({**part, **result.damaged}) for part in (archived, asked, {**archived, **asked}))
+    reasons = dict(zip(FundingStage, named, strict=True))
     return {stage.value: text for stage, text in reasons.items() if text and stage in stages}
 
 

@@ -4,7 +4,7 @@ Paragraphs with a filter mean, on each day, the symbols that lived then.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from klines_pipeline.domain.dataset import Dataset
@@ -66,12 +66,16 @@ def source_of(market: Market, dataset: FundingDataset) -> FundingSource:
 
 @dataclass(slots=True)
 class FundingUniverse:
-    """The symbols of one run: filters are resolved once, and only if there are any."""
+    """The symbols of one run, each from its paragraph's start on. Filters are resolved once, only if there are any."""
 
     market: Market
     dataset: FundingDataset
     log: Callable[[str], None]
-    _chosen: dict[str, Universe] | None = field(default=None, init=False)
+    _universes: Sequence[Universe] = field(init=False)
+    _chosen: Sequence[tuple[Universe, frozenset[str]]] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._universes = [Universe(self.market, paragraph, self.log) for paragraph in self.dataset.paragraphs]
 
     def symbols(self) -> tuple[str, ...]:
         """Every symbol that any day may mean."""
@@ -79,28 +83,59 @@ class FundingUniverse:
 
     def of_day(self, survey: FundingSurvey, day: date) -> tuple[str, ...]:
         """Symbols named, and those a filter selects that were neither unlisted nor gone by then."""
-        named, selected = self.named(), self._selected()
+        named, selected = self.named(day), self._selected(day)
         month = month_of(day)
         return tuple(
             symbol
-            for symbol in self.symbols()
+            for symbol in sorted({*named, *selected})
             if symbol in named or _lives(survey.lives.get((symbol, month), ()), selected[symbol], symbol)
         )
 
-    def named(self) -> set[str]:
-        """Symbols that klines.yaml names."""
+    def named(self, day: date = date.max) -> set[str]:
+        """Symbols that klines.yaml names from this day on or earlier."""
         settles = source_of(self.market, self.dataset).settles
-        plain = (paragraph for paragraph in self.dataset.paragraphs if paragraph.chosen is None)
+        plain = (found for found in self.dataset.paragraphs if found.chosen is None and found.start <= day)
         return {symbol for paragraph in plain for symbol in paragraph.symbols if settles(symbol)}
 
-    def _selected(self) -> dict[str, Universe]:
-        """Symbols that a filter selects, each with the universe that can tell whether it trades."""
+    def confirmed(self, survey: FundingSurvey) -> FundingSurvey:
+        """Nobody is called gone whom REST still names as trading, or while REST cannot be asked for its list."""
+        gone = {symbol for (symbol, _), lives in survey.lives.items() if Life.DELISTED in lives}
+        doubted = {symbol for symbol in gone if self._may_trade(symbol)}
+        doubts = {
+            key: (Life.PERHAPS_DELISTED,)
+            for key, lives in survey.lives.items()
+            if Life.DELISTED in lives and key[0] in doubted
+        }
+        return replace(survey, lives={**survey.lives, **doubts})
+
+    def _may_trade(self, symbol: str) -> bool:
+        directory = next((known for known in self._universes if known.dataset.chosen), self._universes[0])
+        try:
+            facts = directory.named().get(symbol)
+        except (TransientError, BlockedError):
+            return True
+        return facts is not None and not (facts.pending or facts.ended)
+
+    def _selected(self, day: date = date.max) -> dict[str, Universe]:
+        """Symbols that a filter selects by then, each with the universe that can tell whether it trades."""
         if self._chosen is None:
             settles = source_of(self.market, self.dataset).settles
-            filters = [paragraph for paragraph in self.dataset.paragraphs if paragraph.chosen is not None]
-            universes = [Universe(self.market, paragraph, self.log) for paragraph in filters]
-            self._chosen = {name: known for known in universes for name in known.whole().symbols if settles(name)}
-        return self._chosen
+            filters = [known for known in self._universes if known.dataset.chosen is not None]
+            self._chosen = [(known, frozenset(filter(settles, known.whole().symbols))) for known in filters]
+        begun = (found for found in self._chosen if found[0].dataset.start <= day)
+        return {symbol: known for known, symbols in begun for symbol in symbols}
+
+    def check_contracts(self) -> None:
+        """Name contracts without funding in the log, once; ConfigurationError where klines.yaml names no other."""
+        settles = source_of(self.market, self.dataset).settles
+        listed = {symbol for paragraph in self.dataset.paragraphs for symbol in paragraph.symbols}
+        delivered = ", ".join(sorted(symbol for symbol in listed if not settles(symbol)))
+        if not delivered:
+            return
+        text = f"{self.dataset}: {delivered} is delivered on a date and has no funding"
+        if not self.named() and not self.dataset.has_filters:
+            raise ConfigurationError(f"{text}. Name a perpetual, or leave `funding:` out.")
+        self.log(f"{text}; it is left out.")
 
 
 def _lives(lives: Sequence[Life], universe: Universe, symbol: str) -> bool:

@@ -25,7 +25,7 @@ from klines_pipeline.storage.funding_layout import FundingPaths
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import read_metadata, read_table, to_parquet
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Raise it when the same inputs would give another table or certificate."""
 _INPUTS, _ROWS, _BYTES = "funding.inputs", "funding.rows", "funding.bytes"
 _HTTP_OK = 200

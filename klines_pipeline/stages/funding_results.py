@@ -66,10 +66,14 @@ class MergedFunding:
 
 @dataclass(frozen=True, slots=True)
 class FundingDay:
-    """One day through the stages that ran. `failures` names, by stage, why the day must be reported failed."""
+    """One day through the stages that ran. `failures` names, by stage, why the day must be reported failed.
+
+    `damaged` are the symbols left out since their archive in the lake cannot be read, and why.
+    """
 
     day: date
     archived: ArchivedFunding | None = None
     topped_up: ToppedUpFunding | None = None
     merged: MergedFunding | None = None
+    damaged: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import polars as pl
 
-from klines_pipeline.domain.errors import DamagedFileError, IncompleteError
+from klines_pipeline.domain.errors import DamagedFileError, IncompleteError, KlinesError
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.domain.utc_day import EPOCH
 from klines_pipeline.exchanges.funding import FundingArchive
@@ -140,10 +140,15 @@ class MirrorRows:
         joined = rows.join(versions, on="symbol", how="left", maintain_order="left")
         return with_provenance(joined, VISION, pl.col("version"), pl.col("seen"))
 
-    def check(self, archived: ArchivedFunding) -> None:
-        """Read the day's archives; DamagedFileError names one that is not what was verified."""
+    def damaged(self, archived: ArchivedFunding) -> dict[str, str]:
+        """Read the day's archives: symbols with one that is not what was verified, each with what to do."""
+        found = dict[str, str]()
         for symbol in archived.symbols:
-            self.of(archived.entries[symbol])
+            try:
+                self.of(archived.entries[symbol])
+            except KlinesError as error:
+                found[symbol] = str(error)
+        return found
 
     def _bytes(self, entry: ArchiveEntry) -> bytes:
         """The version judged: in its place, or set aside since another day of the month met a newer one."""
