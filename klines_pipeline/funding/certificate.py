@@ -96,12 +96,12 @@ def _why_answered(gap: Gap, known: Evidence, day: date, *, whole: bool) -> Reaso
     if known.archive is ArchiveState.OK:
         if known.life is Life.FIRST_DAY and gap.start == day_start(day):
             return Reason.NOT_LISTED
-        if known.life is Life.LAST_DAY and gap.end == day_end(day):
+        if known.life is Life.LAST_DAY and gap.end == day_end(day) and known.after is None:
             return Reason.DELISTED
         return Reason.EXCHANGE_HALT
     if known.archive is not ArchiveState.NOT_PUBLISHED:
         return Reason(known.archive)
-    if known.life is Life.PERHAPS_DELISTED and gap.end == day_end(day):
+    if known.life is Life.PERHAPS_DELISTED and gap.end == day_end(day) and known.after is None:
         return Reason.DELISTED
     if gap.start == day_start(day) and known.before is None and (known.after or known.life is Life.FIRST_DAY):
         return Reason.NOT_LISTED  # nothing in the day before either, and settlements since

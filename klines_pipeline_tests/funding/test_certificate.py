@@ -63,6 +63,17 @@ def test_a_settlement_lost_within_the_day(evidence: Evidence, reason: str) -> No
         (replace(UNASKED, archive=ArchiveState.NOT_PUBLISHED, life=Life.PERHAPS_DELISTED), "not_published"),
         (replace(ASKED, life=Life.FIRST_DAY), "not_listed"),
         (replace(ASKED, life=Life.LAST_DAY), "delisted"),
+        (replace(ASKED, life=Life.LAST_DAY, after=Settlement(at(24), 8)), "exchange_halt"),
+        (
+            replace(
+                ASKED,
+                archive=ArchiveState.NOT_PUBLISHED,
+                life=Life.PERHAPS_DELISTED,
+                before=Settlement(at(-8), 8),
+                after=Settlement(at(24), 8),
+            ),
+            "no_data",
+        ),
         (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED), "no_data"),
         (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED, after=Settlement(at(40), 8)), "not_listed"),
         (
@@ -89,6 +100,14 @@ def test_what_lacks_before_a_first_settlement_was_not_listed_and_what_lacks_late
 
     assert found["missing"] == 5
     assert found["reason"] == "exchange_halt+not_listed"
+
+
+def test_a_distance_that_the_interval_before_a_switch_explains_is_a_switch_once_rest_has_answered() -> None:
+    switched = pl.concat([rows("BTCUSDT", [0, 8]), rows("BTCUSDT", [16, 20], interval_hours=4)])
+
+    found = [certificate(switched, evidence) for evidence in (ASKED, UNASKED)]
+
+    assert [(row["expected"], row["missing"], row["reason"]) for row in found] == [(4, 0, None), (5, 1, "unavailable")]
 
 
 def test_a_fingerprint_changes_with_a_rate_and_not_with_the_source() -> None:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import polars as pl
+import pytest
 from polars.testing import assert_frame_equal
 
 from klines_pipeline.funding.merge import disagreeing_symbols, merge_funding
@@ -66,10 +67,48 @@ def test_the_key_is_floored_to_the_minute_and_the_jitter_is_kept() -> None:
     assert (found["calc_time"] - found["funding_time"]).to_list() == [timedelta(milliseconds=ms) for ms in (0, 9, 1)]
 
 
-def test_intervals_are_whole_hours_since_the_settlement_before_and_no_hole_is_one() -> None:
-    found = with_intervals(settlements(wire((0, 3), (8, 9), (12, 0), (13, 5), (23, 1))))
+def test_a_settlement_stamped_just_before_its_minute_belongs_to_it() -> None:
+    found = settlements(wire((0, -2), (8, -1000), (16, -1001)))
 
-    assert found["interval_hours"].to_list() == [None, 8, 4, 1, None]
+    assert found["funding_time"].to_list() == [at(0), at(8), at(16) - timedelta(minutes=1)]
+
+
+def intervals(*hours: float) -> list[int | None]:
+    """Of settlements at these hours."""
+    return with_intervals(settlements(wire(*((hour, 3) for hour in hours))))["interval_hours"].to_list()
+
+
+def test_intervals_are_whole_hours_since_the_settlement_before() -> None:
+    assert intervals(0, 8, 16, 20, 24, 25, 26) == [None, 8, 8, 4, 4, 1, 1]
+    assert intervals(0, 4, 8, 16, 24) == [None, 4, 4, 8, 8]
+    assert intervals(16, 24) == [None, 8]
+
+
+@pytest.mark.parametrize(
+    ("hours", "hole"),
+    [
+        ((0, 4, 8, 16, 20, 24), 3),
+        ((0, 1, 2, 4, 5, 6), 3),
+        ((0, 1, 2, 5, 6, 7), 3),
+        ((0, 1, 2, 10, 11, 12), 3),
+        ((0, 2, 4, 8, 10, 12), 3),
+        ((0, 4, 8, 16), 3),
+        ((8, 10, 11, 12), 1),
+        ((0, 8, 24, 32), 2),
+    ],
+)
+def test_a_longer_step_that_none_beside_it_confirms_is_a_hole(hours: tuple[int, ...], hole: int) -> None:
+    found = intervals(*hours)
+
+    assert [place for place, interval in enumerate(found) if interval is None] == [0, hole]
+
+
+def test_two_holes_side_by_side_do_not_confirm_each_other_off_their_grid() -> None:
+    assert intervals(6, 7, 9, 11, 12) == [None, 1, None, None, 1]
+
+
+def test_a_regular_interval_may_lie_off_the_grid() -> None:
+    assert intervals(2, 6, 10, 14, 18)[2:-1] == [4, 4]
 
 
 def test_intervals_do_not_reach_from_one_symbol_to_the_next() -> None:

@@ -25,7 +25,8 @@ TODAY = date(2025, 3, 4)
     ("month", "lives"),
     [
         ("2019-12", (Life.FIRST_DAY,)),
-        ("2021-04", (Life.NOT_LISTED,)),
+        ("2021-03", (Life.NOT_LISTED,)),
+        ("2021-04", (Life.FIRST_DAY,)),
         ("2021-05", (Life.FIRST_DAY,)),
         ("2021-06", ()),
         ("2022-06", (Life.LAST_DAY,)),
@@ -44,6 +45,17 @@ def test_a_month_just_missed_is_only_perhaps_a_delisting() -> None:
     history = MonthHistory(months("2021-05", "2025-01"))
 
     assert history.life(date(2025, 2, 1), today=TODAY, venue_months=VENUE) == (Life.PERHAPS_DELISTED,)
+
+
+@pytest.mark.parametrize(
+    ("last", "life"), [("2025-02", None), ("2025-01", Life.PERHAPS_DELISTED), ("2024-12", Life.DELISTED)]
+)
+def test_one_file_that_lacks_long_after_is_no_proof_and_two_are(last: str, life: Life | None) -> None:
+    history = MonthHistory(months("2021-05", last))
+
+    found = history.life(date(2025, 2, 1), today=date(2025, 6, 1), venue_months=VENUE)
+
+    assert found == ((life,) if life else ())
 
 
 def test_a_hole_between_two_lives_is_left_to_rest_to_confirm() -> None:
