@@ -22,7 +22,7 @@ class Column(NamedTuple):
 
 FUNDING_COLUMNS = (
     Column("symbol", pl.String(), "as the exchange spells it"),
-    Column("funding_time", UTC_TIME, "calc_time floored to the minute; with symbol, the key"),
+    Column("funding_time", UTC_TIME, "calc_time to the nearest minute; with symbol, the key"),
     Column("calc_time", UTC_TIME, "when funding was settled, as given: some ms after the hour"),
     Column("interval_hours", pl.Int16(), "hours since the settlement before: 1, 2, 4, 6 or 8; null where nobody tells"),
     Column("funding_rate", pl.Float64(), "share of the position's value that longs paid shorts, as really charged"),
@@ -38,6 +38,8 @@ WIRE_SCHEMA = pl.Schema({name: FUNDING_SCHEMA[name] for name in ("symbol", *VALU
 """What an exchange's parser returns."""
 SETTLEMENT_SCHEMA = pl.Schema({name: FUNDING_SCHEMA[name] for name in (*KEY, *VALUES)})
 """Wire rows with their key."""
+REJECTED_SCHEMA = pl.Schema({"source": pl.String(), "reason": pl.String(), **SETTLEMENT_SCHEMA})
+"""Rows of a source that are not in its settlements, and why."""
 
 CONFLICT_SCHEMA = pl.Schema({
     **{name: FUNDING_SCHEMA[name] for name in (*KEY, "calc_time", "funding_rate")},
@@ -61,13 +63,6 @@ CERTIFICATE_SCHEMA = pl.Schema({
 
 _LONGEST_HOURS = 8
 """No venue settles less often; a longer step between two settlements is a hole and no interval."""
-
-
-def settlements(wire: pl.DataFrame) -> pl.DataFrame:
-    """Wire rows with their key, in key order, each key once: of several rows with one key the last counts."""
-    keyed = wire.with_columns(pl.col("calc_time").dt.truncate("1m").alias("funding_time"))
-    unique = keyed.unique(list(KEY), keep="last", maintain_order=True)
-    return unique.sort(KEY).select(SETTLEMENT_SCHEMA.names())
 
 
 def with_intervals(rows: pl.DataFrame) -> pl.DataFrame:

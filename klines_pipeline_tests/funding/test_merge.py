@@ -5,15 +5,15 @@ from datetime import timedelta
 import polars as pl
 from polars.testing import assert_frame_equal
 
-from klines_pipeline.funding.merge import disagreeing_symbols, merge_funding
+from klines_pipeline.funding.merge import disagreeing_symbols, merge_funding, row_changes
 from klines_pipeline.funding.schema import (
     FUNDING_SCHEMA,
     REST,
-    SETTLEMENT_SCHEMA,
+    VISION,
     WIRE_SCHEMA,
-    settlements,
     with_intervals,
 )
+from klines_pipeline.funding.sieve import sieve
 from klines_pipeline_tests.funding.moments import at, rows
 
 
@@ -49,6 +49,14 @@ def test_archives_agree_with_rest_only_in_every_rate_and_settlement() -> None:
     assert disagreeing_symbols(archived, pl.concat(asked)) == {"BBB", "CCC"}
 
 
+def test_two_versions_differ_by_settlements_added_removed_and_changed() -> None:
+    old = rows("BTCUSDT", [0, 8, 16])
+    new = pl.concat([rows("BTCUSDT", [0]), rows("BTCUSDT", [8], rate=0.5), rows("BTCUSDT", [20, 22])])
+
+    assert row_changes(old, new) == (2, 1, 1)
+    assert row_changes(old.head(0), new) == (4, 0, 0)
+
+
 def wire(*times: tuple[float, int]) -> pl.DataFrame:
     """(hour, ms after it) each."""
     return pl.DataFrame(
@@ -58,16 +66,8 @@ def wire(*times: tuple[float, int]) -> pl.DataFrame:
     )
 
 
-def test_the_key_is_floored_to_the_minute_and_the_jitter_is_kept() -> None:
-    found = settlements(wire((8, 9), (0, 0), (16, 1)))
-
-    assert found.schema == SETTLEMENT_SCHEMA
-    assert found["funding_time"].to_list() == [at(0), at(8), at(16)]
-    assert (found["calc_time"] - found["funding_time"]).to_list() == [timedelta(milliseconds=ms) for ms in (0, 9, 1)]
-
-
 def test_intervals_are_whole_hours_since_the_settlement_before_and_no_hole_is_one() -> None:
-    found = with_intervals(settlements(wire((0, 3), (8, 9), (12, 0), (13, 5), (23, 1))))
+    found = with_intervals(sieve(wire((0, 3), (8, 9), (12, 0), (13, 5), (23, 1)), VISION).rows)
 
     assert found["interval_hours"].to_list() == [None, 8, 4, 1, None]
 
@@ -75,7 +75,7 @@ def test_intervals_are_whole_hours_since_the_settlement_before_and_no_hole_is_on
 def test_intervals_do_not_reach_from_one_symbol_to_the_next() -> None:
     other = wire((8, 0)).with_columns(pl.lit("ETHUSDT").alias("symbol"))
 
-    found = with_intervals(settlements(pl.concat([wire((0, 0)), other])))
+    found = with_intervals(sieve(pl.concat([wire((0, 0)), other]), VISION).rows)
 
     assert_frame_equal(
         found.select("interval_hours"),
