@@ -1,7 +1,7 @@
 """All that stages may ask of an exchange about funding rates, and the values it answers with."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -10,6 +10,7 @@ import polars as pl
 
 from klines_pipeline.domain.errors import TransientError
 from klines_pipeline.domain.states import Life
+from klines_pipeline.funding.schema import REJECTED_SCHEMA
 
 if TYPE_CHECKING:
     from klines_pipeline.exchanges.protocols import FetchedArchive, PublishedArchive
@@ -17,31 +18,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FundingSurvey:
-    """One look at the bucket, by symbol and month (its first day); `now` is the bucket's clock, None if unheard."""
+    """One look at the bucket, by symbol and month (its first day); `now` is the bucket's clock, None if unheard.
+
+    `first_days` is filled in later, from REST, for symbols that never had an archive: date.min where they were listed
+    before the days in question or nobody knows when, date.max where they are not listed yet.
+    """
 
     now: datetime | None
     published: Mapping[tuple[str, date], "PublishedArchive"]
     lives: Mapping[tuple[str, date], tuple[Life, ...]]
     failed: Mapping[str, TransientError]
+    never_archived: frozenset[str] = frozenset()
+    first_days: Mapping[str, date] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedMonth:
-    """Settlements of one archive, all of them in its month, and what is odd about it, in words."""
+    """Settlements of one archive, all of them in its month; its other rows; what is odd about it, in words."""
 
     rows: pl.DataFrame
+    rejected: pl.DataFrame
     remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FundingAnswer:
-    """Settlements REST gave for one window, in SETTLEMENT_SCHEMA, in as many pages as it took."""
+    """Settlements REST gave for one window, in SETTLEMENT_SCHEMA, in as many pages as it took.
+
+    `rejected`, in REJECTED_SCHEMA, are rows with the key of another one and other values.
+    """
 
     rows: pl.DataFrame
     url: str
     attempts: int
     http_status: int
     completed_at: datetime
+    rejected: pl.DataFrame = field(default_factory=REJECTED_SCHEMA.to_frame)
 
 
 class FundingArchive(Protocol):

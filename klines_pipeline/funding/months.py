@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from klines_pipeline.domain.states import NEVER_ASKED, Life
 
@@ -31,6 +31,12 @@ def days_of_month(month: date) -> Iterator[date]:
     """Each of its days."""
     for offset in range((month_after(month) - month).days):
         yield month + timedelta(days=offset)
+
+
+def is_awaited(day: date, now: datetime, *, archived: bool) -> bool:
+    """Whether the archive that covers the day may still come; without archives, whether the day is as young."""
+    over = month_after(day) if archived else day + timedelta(days=1)
+    return now.date() - over < LONGEST_DELAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ WIRE_SCHEMA = pl.Schema({name: FUNDING_SCHEMA[name] for name in ("symbol", *VALU
 """What an exchange's parser returns."""
 SETTLEMENT_SCHEMA = pl.Schema({name: FUNDING_SCHEMA[name] for name in (*KEY, *VALUES)})
 """Wire rows with their key."""
+REJECTED_SCHEMA = pl.Schema({"source": pl.String(), "reason": pl.String(), **SETTLEMENT_SCHEMA})
+"""Rows of a source that are not in its settlements, and why."""
 
 CONFLICT_SCHEMA = pl.Schema({
     **{name: FUNDING_SCHEMA[name] for name in (*KEY, "calc_time", "funding_rate")},
@@ -69,13 +71,6 @@ _EARLY = timedelta(seconds=1)
 def funding_time() -> pl.Expr:
     """The minute that `calc_time` settles, UTC."""
     return (pl.col("calc_time") + _EARLY).dt.truncate("1m").alias("funding_time")
-
-
-def settlements(wire: pl.DataFrame) -> pl.DataFrame:
-    """Wire rows with their key, in key order, each key once: of several rows with one key the last counts."""
-    keyed = wire.with_columns(funding_time())
-    unique = keyed.unique(list(KEY), keep="last", maintain_order=True)
-    return unique.sort(KEY).select(SETTLEMENT_SCHEMA.names())
 
 
 def with_intervals(rows: pl.DataFrame) -> pl.DataFrame:

@@ -3,13 +3,14 @@
 Paragraphs with a filter mean, on each day, the symbols that lived then.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, ConfigurationError, TransientError
 from klines_pipeline.domain.states import NEVER_ASKED, ChecksumPolicy, Life
+from klines_pipeline.domain.universe import SymbolFacts
 from klines_pipeline.exchanges.funding import FundingSource, FundingSurvey
 from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.funding.months import month_of
@@ -66,36 +67,48 @@ def source_of(market: Market, dataset: FundingDataset) -> FundingSource:
 
 @dataclass(slots=True)
 class FundingUniverse:
-    """The symbols of one run, each from its paragraph's start on. Filters are resolved once, only if there are any."""
+    """The symbols of one run: filters are resolved once, and only if there are any."""
 
     market: Market
     dataset: FundingDataset
     log: Callable[[str], None]
-    _universes: Sequence[Universe] = field(init=False)
-    _chosen: Sequence[tuple[Universe, frozenset[str]]] | None = field(default=None, init=False)
+    _filters: list[Universe] = field(init=False)
+    _asking: Universe = field(init=False)
+    _chosen: dict[str, date] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._universes = [Universe(self.market, paragraph, self.log) for paragraph in self.dataset.paragraphs]
+        paragraphs = sorted(self.dataset.paragraphs, key=lambda found: found.start, reverse=True)
+        self._filters = [Universe(self.market, found, self.log) for found in paragraphs if found.chosen is not None]
+        self._asking = self._filters[0] if self._filters else Universe(self.market, paragraphs[0], self.log)
 
     def symbols(self) -> tuple[str, ...]:
         """Every symbol that any day may mean."""
         return tuple(sorted({*self.named(), *self._selected()}))
 
     def of_day(self, survey: FundingSurvey, day: date) -> tuple[str, ...]:
-        """Symbols named, and those a filter selects that were neither unlisted nor gone by then."""
-        named, selected = self.named(day), self._selected(day)
-        month = month_of(day)
-        return tuple(
+        """Symbols named, and those a filter selects that were neither unlisted nor gone by then.
+
+        A paragraph counts from its own first day on.
+        """
+        named, month = self.named(day), month_of(day)
+        selected = {
             symbol
-            for symbol in sorted({*named, *selected})
-            if symbol in named or _lives(survey.lives.get((symbol, month), ()), selected[symbol], symbol)
-        )
+            for symbol, start in self._selected().items()
+            if start <= day
+            and survey.first_days.get(symbol, date.min) <= day
+            and self._lives(survey.lives.get((symbol, month), ()), symbol)
+        }
+        return tuple(sorted(named | selected))
 
     def named(self, day: date = date.max) -> set[str]:
-        """Symbols that klines.yaml names from this day on or earlier."""
+        """Symbols that klines.yaml names; with a day, in paragraphs that have begun by then."""
         settles = source_of(self.market, self.dataset).settles
         plain = (found for found in self.dataset.paragraphs if found.chosen is None and found.start <= day)
         return {symbol for paragraph in plain for symbol in paragraph.symbols if settles(symbol)}
+
+    def traded(self) -> Mapping[str, SymbolFacts]:
+        """Every symbol REST names today; TransientError or BlockedError where it cannot be asked."""
+        return self._asking.named()
 
     def confirmed(self, survey: FundingSurvey) -> FundingSurvey:
         """Nobody is called gone whom REST still names as trading, or while REST cannot be asked for its list."""
@@ -109,21 +122,11 @@ class FundingUniverse:
         return replace(survey, lives={**survey.lives, **doubts})
 
     def _may_trade(self, symbol: str) -> bool:
-        directory = next((known for known in self._universes if known.dataset.chosen), self._universes[0])
         try:
-            facts = directory.named().get(symbol)
+            facts = self.traded().get(symbol)
         except (TransientError, BlockedError):
             return True
         return facts is not None and not (facts.pending or facts.ended)
-
-    def _selected(self, day: date = date.max) -> dict[str, Universe]:
-        """Symbols that a filter selects by then, each with the universe that can tell whether it trades."""
-        if self._chosen is None:
-            settles = source_of(self.market, self.dataset).settles
-            filters = [known for known in self._universes if known.dataset.chosen is not None]
-            self._chosen = [(known, frozenset(filter(settles, known.whole().symbols))) for known in filters]
-        begun = (found for found in self._chosen if found[0].dataset.start <= day)
-        return {symbol: known for known, symbols in begun for symbol in symbols}
 
     def check_contracts(self) -> None:
         """Name contracts without funding in the log, once; ConfigurationError where klines.yaml names no other."""
@@ -137,12 +140,20 @@ class FundingUniverse:
             raise ConfigurationError(f"{text}. Name a perpetual, or leave `funding:` out.")
         self.log(f"{text}; it is left out.")
 
+    def _selected(self) -> dict[str, date]:
+        """Symbols that a filter selects, each with the first day of the earliest paragraph that does."""
+        if self._chosen is None:
+            settles, latest_first = source_of(self.market, self.dataset).settles, self._filters
+            self._chosen = {
+                name: known.dataset.start for known in latest_first for name in known.whole().symbols if settles(name)
+            }
+        return self._chosen
 
-def _lives(lives: Sequence[Life], universe: Universe, symbol: str) -> bool:
-    """A symbol whose archives ended is only asked for again while REST still names it."""
-    if Life.PERHAPS_DELISTED in lives:
-        try:
-            return symbol in universe.named()
-        except (TransientError, BlockedError):
-            return True
-    return not NEVER_ASKED.intersection(lives)
+    def _lives(self, lives: Sequence[Life], symbol: str) -> bool:
+        """A symbol whose archives ended is only asked for again while REST still names it."""
+        if Life.PERHAPS_DELISTED in lives:
+            try:
+                return symbol in self.traded()
+            except (TransientError, BlockedError):
+                return True
+        return not NEVER_ASKED.intersection(lives)

@@ -32,4 +32,5 @@ def look(universe: Universe, days: Sequence[date]) -> Outlook:
         return Outlook(survey, market.api.now())
     except (TransientError, BlockedError) as error:
         said = dict.fromkeys([str(next(iter(survey.failed.values()))), str(error)])
-        return Outlook(survey, None, TransientError(f"Nothing tells the exchange's time: {' '.join(said)}"))
+        both = "Neither the bucket nor REST answers: " if len(said) > 1 else ""
+        return Outlook(survey, None, TransientError(f"{both}{' '.join(said)}"))

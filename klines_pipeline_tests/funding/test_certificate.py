@@ -86,6 +86,16 @@ def test_a_settlement_lost_within_the_day(evidence: Evidence, reason: str) -> No
             "no_data",
         ),
         (replace(ASKED, archive=ArchiveState.NO_ARCHIVE, after=Settlement(at(40), 8)), "no_data"),
+        (replace(ASKED, archive=ArchiveState.NO_ARCHIVE, life=Life.NOT_LISTED), "not_listed"),
+        (replace(ASKED, archive=ArchiveState.NO_ARCHIVE, life=Life.FIRST_DAY), "not_listed"),
+        (replace(ASKED, archive=ArchiveState.NO_ARCHIVE, life=Life.FIRST_DAY, before=Settlement(at(-8), 8)), "no_data"),
+        (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED, life=Life.FIRST_DAY), "not_listed"),
+        (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED, life=Life.FIRST_DAY, refused=True), "no_data"),
+        (replace(ASKED, archive=ArchiveState.CORRUPT, life=Life.FIRST_DAY), "corrupt"),
+        (replace(ASKED, life=Life.FIRST_DAY, refused=True), "not_listed"),
+        (replace(ASKED, life=Life.LAST_DAY, refused=True), "delisted"),
+        (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED, life=Life.PERHAPS_DELISTED, refused=True), "delisted"),
+        (replace(ASKED, refused=True), "no_data"),
     ],
 )
 def test_a_day_without_any_settlement(evidence: Evidence, reason: str) -> None:
@@ -93,6 +103,13 @@ def test_a_day_without_any_settlement(evidence: Evidence, reason: str) -> None:
 
     assert (found["expected"], found["present"], found["reason"]) == (3, 0, reason)
     assert found["missing_ranges"] == [{"start": at(0), "end": at(24)}]
+
+
+@pytest.mark.parametrize("life", [Life.LAST_DAY, None])
+def test_what_lacks_after_a_last_settlement_is_delisted_though_rest_forgot_the_name(life: Life | None) -> None:
+    found = certificate(rows("BTCUSDT", [0]), replace(ASKED, life=life, refused=True))
+
+    assert (found["missing"], found["reason"]) == (2, "delisted" if life else "no_data")
 
 
 def test_what_lacks_before_a_first_settlement_was_not_listed_and_what_lacks_later_is_a_halt() -> None:

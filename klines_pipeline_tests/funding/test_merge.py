@@ -6,15 +6,15 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from klines_pipeline.funding.merge import disagreeing_symbols, merge_funding
+from klines_pipeline.funding.merge import disagreeing_symbols, merge_funding, row_changes
 from klines_pipeline.funding.schema import (
     FUNDING_SCHEMA,
     REST,
-    SETTLEMENT_SCHEMA,
+    VISION,
     WIRE_SCHEMA,
-    settlements,
     with_intervals,
 )
+from klines_pipeline.funding.sieve import sieve
 from klines_pipeline_tests.funding.moments import at, rows
 
 
@@ -50,6 +50,14 @@ def test_archives_agree_with_rest_only_in_every_rate_and_settlement() -> None:
     assert disagreeing_symbols(archived, pl.concat(asked)) == {"BBB", "CCC"}
 
 
+def test_two_versions_differ_by_settlements_added_removed_and_changed() -> None:
+    old = rows("BTCUSDT", [0, 8, 16])
+    new = pl.concat([rows("BTCUSDT", [0]), rows("BTCUSDT", [8], rate=0.5), rows("BTCUSDT", [20, 22])])
+
+    assert row_changes(old, new) == (2, 1, 1)
+    assert row_changes(old.head(0), new) == (4, 0, 0)
+
+
 def wire(*times: tuple[float, int]) -> pl.DataFrame:
     """(hour, ms after it) each."""
     return pl.DataFrame(
@@ -59,23 +67,20 @@ def wire(*times: tuple[float, int]) -> pl.DataFrame:
     )
 
 
-def test_the_key_is_floored_to_the_minute_and_the_jitter_is_kept() -> None:
-    found = settlements(wire((8, 9), (0, 0), (16, 1)))
-
-    assert found.schema == SETTLEMENT_SCHEMA
-    assert found["funding_time"].to_list() == [at(0), at(8), at(16)]
-    assert (found["calc_time"] - found["funding_time"]).to_list() == [timedelta(milliseconds=ms) for ms in (0, 9, 1)]
+def settled(*times: tuple[float, int]) -> pl.DataFrame:
+    """Settlements of such rows."""
+    return sieve(wire(*times), VISION).rows
 
 
 def test_a_settlement_stamped_just_before_its_minute_belongs_to_it() -> None:
-    found = settlements(wire((0, -2), (8, -1000), (16, -1001)))
+    found = settled((0, -2), (8, -1000), (16, -1001))
 
     assert found["funding_time"].to_list() == [at(0), at(8), at(16) - timedelta(minutes=1)]
 
 
 def intervals(*hours: float) -> list[int | None]:
     """Of settlements at these hours."""
-    return with_intervals(settlements(wire(*((hour, 3) for hour in hours))))["interval_hours"].to_list()
+    return with_intervals(settled(*((hour, 3) for hour in hours)))["interval_hours"].to_list()
 
 
 def test_intervals_are_whole_hours_since_the_settlement_before() -> None:
@@ -114,7 +119,7 @@ def test_a_regular_interval_may_lie_off_the_grid() -> None:
 def test_intervals_do_not_reach_from_one_symbol_to_the_next() -> None:
     other = wire((8, 0)).with_columns(pl.lit("ETHUSDT").alias("symbol"))
 
-    found = with_intervals(settlements(pl.concat([wire((0, 0)), other])))
+    found = with_intervals(sieve(pl.concat([wire((0, 0)), other]), VISION).rows)
 
     assert_frame_equal(
         found.select("interval_hours"),

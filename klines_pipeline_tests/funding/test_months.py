@@ -1,11 +1,21 @@
 """What monthly archives tell of a symbol's life; an edge needs the venue as its witness."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from klines_pipeline.domain.states import Life
-from klines_pipeline.funding.months import MonthHistory, days_of_month, life_of_day, month_after
+from klines_pipeline.funding.months import MonthHistory, days_of_month, is_awaited, life_of_day, month_after
+
+
+@pytest.mark.parametrize(
+    ("now", "archived", "awaited"),
+    [((4, 21), True, True), ((4, 22), True, False), ((3, 23), False, True), ((3, 24), False, False)],
+)
+def test_an_archive_is_awaited_three_weeks_after_its_month_and_rest_alone_after_the_day(
+    now: tuple[int, int], *, archived: bool, awaited: bool
+) -> None:
+    assert is_awaited(date(2025, 3, 2), datetime(2025, *now, 9, tzinfo=UTC), archived=archived) is awaited
 
 
 def months(first: str, last: str) -> frozenset[date]:

@@ -23,7 +23,8 @@ from klines_pipeline.exchanges.binance.vision import VisionArchive
 from klines_pipeline.exchanges.funding import FundingSurvey, ParsedMonth
 from klines_pipeline.exchanges.protocols import FetchedArchive, PublishedArchive
 from klines_pipeline.funding.months import MonthHistory, month_before
-from klines_pipeline.funding.schema import INTERVALS, UTC_TIME, WIRE_SCHEMA, funding_time, settlements
+from klines_pipeline.funding.schema import INTERVALS, UTC_TIME, VISION, WIRE_SCHEMA
+from klines_pipeline.funding.sieve import sieve
 
 _THREADS = 16
 _BOUND = Interval.parse("1d")
@@ -72,6 +73,7 @@ class BinanceFundingArchive:
                 for month in months
             },
             failed=failed,
+            never_archived=frozenset(name for name, found in listed.items() if not found.published),
         )
 
     def _list_all(
@@ -131,11 +133,10 @@ class BinanceFundingArchive:
         sound = pl.col("funding_rate").is_finite() & pl.col("calc_time").is_not_null()
         if not wire.select(sound.fill_null(value=False).all()).item():
             raise CorruptArchiveError("its text has a row that is no settlement.")
-        inside = wire.filter(funding_time().dt.date().dt.month_start() == month)
-        rows = settlements(inside)
-        odd = {"lie outside of the month": wire.height - inside.height, "repeat a key": inside.height - rows.height}
+        rows, rejected, repeated = sieve(wire, VISION, month=month)
+        odd = {"lie outside of the month": wire.height - rows.height - repeated, "repeat a key": repeated}
         said = [f"{count} rows {what}" for what, count in odd.items() if count]
-        return ParsedMonth(rows, f"{' and '.join(said)}; they are left out." if said else None)
+        return ParsedMonth(rows, rejected, f"{' and '.join(said)}; they are left out." if said else None)
 
 
 def _to_wire_schema(symbol: str, frame: pl.DataFrame) -> pl.DataFrame:

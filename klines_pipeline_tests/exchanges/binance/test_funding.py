@@ -205,9 +205,17 @@ def test_an_archive_may_be_empty(um: FundingSource, text: str) -> None:
 
 
 def test_rows_of_another_month_and_doubled_keys_are_left_out_and_said(um: FundingSource) -> None:
-    lines = ["1740787198000,8,0.1", "1740787200000,8,0.1", "1740787200005,8,0.2", "1743465600000,8,0.1"]
+    lines = ["1740783600000,8,0.1", "1740787200000,8,0.1", "1740787200005,8,0.2", "1743465600000,8,0.1"]
 
-    times, remark = parsed(um, HEADER + "\n".join(lines))
+    assert um.archive is not None
+    text = (HEADER + "\n".join(lines)).encode()
+    rejected = um.archive.parse("BTCUSDT", text, date(2025, 3, 1)).rejected
+    assert rejected.select("source", "reason", "funding_rate").rows() == [
+        ("vision", "outside_month", 0.1),
+        ("vision", "outside_month", 0.1),
+        ("vision", "duplicate", 0.1),
+    ]
+    times, remark = parsed(um, text.decode())
 
     assert times == [START]
     assert remark == "2 rows lie outside of the month and 1 rows repeat a key; they are left out."
