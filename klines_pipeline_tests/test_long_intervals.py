@@ -151,7 +151,7 @@ def test_a_week_is_not_made_before_the_exchange_says_that_it_is_over(
 
     [early] = resample(lake, "1w", ["2025-02-23"])
     assert (early.rows, early.left_out, files(lake, "1w")) == (0, 0, {})
-    assert early.waits_for == "the end of 2025-02-23: binance was last heard at 2025-02-23 23:59 UTC"
+    assert early.waits_for == "2025-02-23, its last day, which was not over when it was last looked at"
 
     exchange.set_clock(datetime(2025, 2, 24, 0, 0, 5, tzinfo=UTC))
     ingest(DAYS, "2025-02-23")

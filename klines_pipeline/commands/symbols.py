@@ -54,7 +54,7 @@ def show_symbols(
     """Symbols of a market, delisted ones included, that satisfy all that is given.
 
     NAMES are looked at in their order; `-` reads them from standard input, so that commands can be piped. Prints a
-    table in a terminal, bare names in a pipe, JSON lines with --json. Exit code 1 if a refresh could not have it all.
+    table in a terminal, bare names in a pipe, JSON lines with --json. Exit code 1 if a symbol could not be refreshed.
     """
     words_of(exchange, market)
     chosen = SymbolFilter(

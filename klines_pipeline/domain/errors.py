@@ -78,11 +78,12 @@ class NotPublishedError(KlinesError):
 
 
 class BlockedError(KlinesError):
-    """REST does not serve this address (region or firewall)."""
+    """REST does not serve this address (region or firewall). `served_at`: its clock, by the refusal's Date header."""
 
-    def __init__(self, message: str, *, http_status: int) -> None:
+    def __init__(self, message: str, *, http_status: int, served_at: datetime | None = None) -> None:
         super().__init__(message)
         self.http_status = http_status
+        self.served_at = served_at
 
 
 class RejectedRequestError(KlinesError):

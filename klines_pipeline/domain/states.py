@@ -20,6 +20,10 @@ UNUSABLE = frozenset({ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMAT
 """Published, fetched, and not to be trusted."""
 
 
+NEVER_CAME = frozenset({ArchiveState.NOT_PUBLISHED, ArchiveState.NO_ARCHIVE})
+"""No archive, so far or at all."""
+
+
 class SliceState(StrEnum):
     """What became of one REST slice."""
 

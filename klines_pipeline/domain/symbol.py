@@ -18,3 +18,14 @@ def check_symbol(symbol: str, *, where: str = "") -> str:
             f"{prefix}{symbol!r} cannot be a symbol. Write it as the exchange prints it, for example BTCUSDT."
         )
     return symbol
+
+
+def may_be_symbol(name: object) -> bool:
+    """Whether a name that an exchange lists can be kept as a symbol; what is no text, its reader has to refuse."""
+    if not isinstance(name, str):
+        return True
+    try:
+        check_symbol(name)
+    except ConfigurationError:
+        return False
+    return True

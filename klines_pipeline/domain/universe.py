@@ -83,7 +83,7 @@ def check_pattern(text: str) -> str:
     """Return the text as it is; ConfigurationError where it is no regular expression."""
     try:
         re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ConfigurationError(f"{text!r} is not a regular expression ({error}). Write one such as ^BTC.") from None
     return text
 

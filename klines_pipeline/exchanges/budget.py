@@ -1,9 +1,63 @@
 """One host's request weight, shared by every thread that talks to it and corrected by what the host says it counted."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Protocol
+
+
+class Budget(Protocol):
+    """What a request has to fit into."""
+
+    def take(self, weight: int) -> None:
+        """Wait until `weight` fits, then count it."""
+
+    def settle(self, weight: int, seen: int | None) -> None:
+        """A request ended; `seen` is the weight the host says it has counted, where it says so."""
+
+    def close(self, seconds: float) -> None:
+        """The host asked for silence: nobody asks for `seconds`."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """At most `limit` requests within any `window` seconds: for hosts that count so and say nothing of it."""
+
+    limit: int
+    window: float
+    share: float = 0.9
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    sent: deque[float] = field(default_factory=deque)
+    closed_until: float = field(default=-1e9)
+    lock: Lock = field(default_factory=Lock)
+
+    def take(self, weight: int) -> None:
+        """Wait until `weight` requests fit into the window that ends now."""
+        while (wait := self._try(weight)) > 0:
+            self.sleep(wait)
+
+    def _try(self, weight: int) -> float:
+        with self.lock:
+            now = self.clock()
+            if now < self.closed_until:
+                return self.closed_until - now
+            while self.sent and self.sent[0] <= now - self.window:
+                self.sent.popleft()
+            if self.sent and len(self.sent) + weight > self.limit * self.share:
+                return self.sent[0] + self.window - now
+            self.sent.extend([now] * weight)
+            return 0.0
+
+    def settle(self, weight: int, seen: int | None) -> None:
+        """Nothing is learnt from an answer."""
+
+    def close(self, seconds: float) -> None:
+        """Nobody asks for `seconds`."""
+        with self.lock:
+            self.closed_until = max(self.closed_until, self.clock() + seconds)
 
 
 @dataclass(slots=True)

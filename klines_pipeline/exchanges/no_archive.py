@@ -34,14 +34,16 @@ class NoArchive:
         return ArchivedDays()
 
     def survey(self, symbols: Sequence[str], interval: Interval, first: date, last: date) -> Survey:
-        """REST's time; every symbol is one without any archive."""
+        """REST's time; every symbol is one without any archive, unless REST refuses to tell of any."""
         del interval, first, last
         try:
-            now = self.api.now()
-        except (TransientError, BlockedError) as error:
-            unreachable = TransientError(str(error))
-            return Survey(None, {}, {}, dict.fromkeys(symbols, unreachable), frozenset())
-        return Survey(now, {}, {}, {}, frozenset(symbols))
+            return Survey(self.api.now(), {}, {}, {}, frozenset(symbols))
+        except BlockedError as refusal:  # tells the time all the same: the days are certified, as blocked
+            unreachable, now = TransientError(str(refusal)), refusal.served_at
+        except TransientError as error:
+            unreachable, now = error, None
+        failed = {} if now else dict.fromkeys(symbols, unreachable)
+        return Survey(now, {}, {}, failed, frozenset())
 
     def fetch(self, key: str, interval: Interval, new_file: Callable[[], Path]) -> FetchedArchive:
         """Nothing to fetch."""

@@ -153,6 +153,9 @@ class KlineApi(Protocol):
     def first_open_time(self, symbol: str, interval: Interval) -> datetime | None:
         """Open time of the symbol's very first kline; None while it has none."""
 
+    def last_open_time(self, symbol: str, interval: Interval) -> datetime | None:
+        """Open time of the symbol's newest kline; None while it has none."""
+
     def klines(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> RestAnswer:
         """Klines with `start <= open_time < end`, at most `limit` of them, in one request."""
 

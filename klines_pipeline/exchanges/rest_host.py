@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from klines_pipeline.domain.errors import (
     TransientError,
 )
 from klines_pipeline.domain.states import BLOCKED_STATUS
-from klines_pipeline.exchanges.budget import WeightBudget
+from klines_pipeline.exchanges.budget import Budget
 from klines_pipeline.exchanges.http_date import parse_http_date
 from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
 
@@ -49,7 +50,7 @@ class RestHost:
     """Asks one host, politely: within its weight, silent when told so, never past a ban."""
 
     url: str
-    budget: WeightBudget
+    budget: Budget
     weight_header: str | None
     """Header in which the host says what it counted; None for a host that says nothing."""
     check_body: Callable[[int, Any, str], None]
@@ -60,15 +61,14 @@ class RestHost:
     client: httpx.Client = field(init=False)
     blocked: BlockedError | None = None
     requests: int = 0
+    lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
         self.breaker = Breaker(urlsplit(self.url).netloc)
         limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
         self.client = httpx.Client(timeout=httpx.Timeout(20.0, connect=10.0), limits=limits)
 
-    def get(
-        self, path: str, params: Mapping[str, str | int], weight: int, *, lane: WeightBudget | None = None
-    ) -> JsonAnswer:
+    def get(self, path: str, params: Mapping[str, str | int], weight: int, *, lane: Budget | None = None) -> JsonAnswer:
         """GET and parse JSON. BlockedError and BannedError end all further asking of this host.
 
         A `lane` is the budget of an endpoint that the host counts apart from all others.
@@ -86,13 +86,13 @@ class RestHost:
         return JsonAnswer(body, str(response.url), attempts, response.status_code, served_at)
 
     def _once(
-        self, path: str, params: Mapping[str, str | int], weight: int, lane: WeightBudget | None
+        self, path: str, params: Mapping[str, str | int], weight: int, lane: Budget | None
     ) -> tuple[Any, httpx.Response]:
         budget = lane or self.budget
         budget.take(weight)
         seen: str | None = None
         try:
-            with self.budget.lock:
+            with self.lock:
                 self.requests += 1
             response = self.client.get(self.url + path, params=dict(params))
             seen = response.headers.get(self.weight_header) if self.weight_header and lane is None else None
@@ -102,7 +102,7 @@ class RestHost:
             budget.settle(weight, int(seen) if seen and seen.isascii() and seen.isdigit() else None)
         return self._read(response, budget), response
 
-    def _read(self, response: httpx.Response, budget: WeightBudget) -> Any:
+    def _read(self, response: httpx.Response, budget: Budget) -> Any:
         status, url = response.status_code, str(response.url)
         self._refuse(response, budget)
         try:
@@ -120,7 +120,7 @@ class RestHost:
             raise
         return body
 
-    def _refuse(self, response: httpx.Response, budget: WeightBudget) -> None:
+    def _refuse(self, response: httpx.Response, budget: Budget) -> None:
         """Raise what the status alone decides."""
         status, host = response.status_code, urlsplit(self.url).netloc
         if status == httpx.codes.TOO_MANY_REQUESTS:
@@ -137,9 +137,10 @@ class RestHost:
             raise BannedError(text, until=until, seconds=seconds)
         if status in BLOCKED_STATUS:
             raise BlockedError(
-                f"{host} does not serve this address (HTTP {status}); archives still arrive. Run from another region, "
-                "or point the REST URL at a host that serves you.",
+                f"{host} does not serve this address (HTTP {status}); what archives there are still arrives. Run from "
+                "another region, or point the REST URL at a host that serves you.",
                 http_status=status,
+                served_at=parse_http_date(response.headers.get("date")),
             )
         if status >= _SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
             raise TransientError(f"{response.url} answered HTTP {status}.", http_status=status)

@@ -12,7 +12,16 @@ from datetime import datetime
 import polars as pl
 
 from klines_pipeline.domain.interval import Interval
-from klines_pipeline.domain.states import BLOCKED_STATUS, EXPLAINED, NEVER_ASKED, ArchiveState, Life, Reason, SliceState
+from klines_pipeline.domain.states import (
+    BLOCKED_STATUS,
+    EXPLAINED,
+    NEVER_ASKED,
+    NEVER_CAME,
+    ArchiveState,
+    Life,
+    Reason,
+    SliceState,
+)
 from klines_pipeline.domain.utc_day import to_microseconds
 from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.grid import TimeRange, missing_ranges, present_slots, subtract
@@ -21,7 +30,6 @@ from klines_pipeline.klines.schema import REST, VISION, slot
 from klines_pipeline.klines.slices import answered_ranges
 
 _HTTP_OK = 200
-_NEVER_CAME = frozenset({ArchiveState.NOT_PUBLISHED, ArchiveState.NO_ARCHIVE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,7 @@ def _why_unasked(known: Evidence) -> Reason:
         return Reason.BLOCKED
     if known.archive.life in NEVER_ASKED:
         return Reason(known.archive.life)
-    if any(entry.error for entry in known.slices) or known.archive.state not in _NEVER_CAME:
+    if any(entry.error for entry in known.slices) or known.archive.state not in NEVER_CAME:
         return Reason.UNAVAILABLE
     return Reason.NO_DATA if known.archive.state is ArchiveState.NO_ARCHIVE else Reason.NOT_PUBLISHED
 

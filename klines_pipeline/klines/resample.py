@@ -28,17 +28,18 @@ def resample_klines(
     klines: pl.DataFrame,
     interval: Interval,
     *,
-    closed_until: datetime,
+    closed_until: Mapping[str, datetime],
     unexplained: Mapping[str, Sequence[TimeRange]],
 ) -> Resampled:
     """Klines of `interval` from a day of finer ones, on the UTC grid, labelled by their start.
 
-    Klines still open at `closed_until` are not made yet. `unexplained` are gaps by symbol that nobody has explained; a
-    kline that reaches into one is left out. A halt shortens a kline instead, as the exchange's own archives do. A kline
-    with any REST row counts as REST.
+    Klines still open when their symbol was last certified, `closed_until`, are not made yet. `unexplained` are gaps by
+    symbol that nobody has explained; a kline that reaches into one is left out. A halt shortens a kline instead, as the
+    exchange's own archives do. A kline with any REST row counts as REST.
     """
     start = pl.col("open_time").dt.truncate(interval.name).alias("open_time")
-    coarse = _bars(klines, start).filter(pl.col("open_time") + interval.duration <= closed_until)
+    closed = pl.col("symbol").replace_strict(dict(closed_until), default=None, return_dtype=UTC_TIME)
+    coarse = _bars(klines, start).filter(pl.col("open_time") + interval.duration <= closed)
     kept = coarse.join(_broken(interval, unexplained), on=["symbol", "open_time"], how="anti", maintain_order="left")
     return Resampled(kept, coarse.height - kept.height)
 

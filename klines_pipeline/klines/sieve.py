@@ -10,7 +10,7 @@ import polars as pl
 
 from klines_pipeline.domain.utc_day import day_end, day_start
 from klines_pipeline.klines.ledgers import REJECTED_SCHEMA
-from klines_pipeline.klines.schema import WIRE_SCHEMA
+from klines_pipeline.klines.schema import CONTRACT_SCHEMA
 
 _PRICES = ("open", "high", "low", "close")
 _AMOUNTS = (*_PRICES, "volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
@@ -29,7 +29,8 @@ def sieve(frame: pl.DataFrame, day: date, source: str, *, nullable: tuple[str, .
 
     Of rows with one key the last one counts; those that said something else are rejected as `duplicate`.
     """
-    reason = _reason(day, nullable)
+    counts = ["trades", *(name for name in CONTRACT_SCHEMA if name in frame.columns)]
+    reason = _reason(day, counts, nullable)
     sound, ordered = frame.select(reason.is_null().all(), _is_strictly_ascending().alias("ordered")).row(0)
     if sound and ordered:  # nearly every archive there is
         return Sieved(frame, REJECTED_SCHEMA.to_frame(), 0)
@@ -37,7 +38,7 @@ def sieve(frame: pl.DataFrame, day: date, source: str, *, nullable: tuple[str, .
     rejected = judged.filter(pl.col("reason").is_not_null()).with_columns(pl.lit(source).alias("source"))
     clean = judged.filter(pl.col("reason").is_null()).drop("reason")
     kept = clean.unique(["symbol", "open_time"], keep="last", maintain_order=True).sort("symbol", "open_time")
-    overruled = clean.join(kept, on=WIRE_SCHEMA.names(), how="anti", nulls_equal=True).with_columns(
+    overruled = clean.join(kept, on=clean.columns, how="anti", nulls_equal=True).with_columns(
         pl.lit("duplicate").alias("reason"), pl.lit(source).alias("source")
     )
     out = pl.concat([part.select(REJECTED_SCHEMA.names()) for part in (rejected, overruled)])
@@ -51,17 +52,18 @@ def _is_strictly_ascending() -> pl.Expr:
     return later.fill_null(value=True).all()
 
 
-def _reason(day: date, nullable: tuple[str, ...]) -> pl.Expr:
+def _reason(day: date, counts: list[str], nullable: tuple[str, ...]) -> pl.Expr:
     """First rule a row breaks, or null. `nullable` names the columns this exchange does not have."""
-    required = [name for name in (*_AMOUNTS, "open_time", "trades") if name not in nullable]
-    numbers = [pl.col(name) for name in _AMOUNTS if name not in nullable]
+    required = [name for name in (*_AMOUNTS, *counts, "open_time") if name not in nullable]
+    numbers = [pl.col(name) for name in _AMOUNTS]
+    negative = [(pl.col(name) < 0).fill_null(value=False) for name in (*_AMOUNTS, *counts)]
     start, end = day_start(day), day_end(day)
     return (
         pl.when(pl.any_horizontal(pl.col(required).is_null()))
         .then(pl.lit("malformed"))
-        .when(~pl.all_horizontal([number.is_finite() for number in numbers]))
+        .when(~pl.all_horizontal([number.is_finite().fill_null(value=True) for number in numbers]))
         .then(pl.lit("non_finite"))
-        .when(pl.any_horizontal([number < 0 for number in numbers]) | (pl.col("trades") < 0).fill_null(value=False))
+        .when(pl.any_horizontal(negative))
         .then(pl.lit("negative"))
         .when(pl.col("high") < pl.col("low"))
         .then(pl.lit("high_below_low"))

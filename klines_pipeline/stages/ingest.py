@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 from klines_pipeline.domain.dataset import Dataset
@@ -26,6 +27,7 @@ from klines_pipeline.stages.merge import merge
 from klines_pipeline.stages.outlook import Outlook, look
 from klines_pipeline.stages.results import ArchivedDay, DayResult
 from klines_pipeline.stages.rows import RowSource
+from klines_pipeline.stages.symbols import remembered_symbols
 from klines_pipeline.stages.topup import top_up
 from klines_pipeline.stages.universe import Universe
 from klines_pipeline.storage.lake import Lake
@@ -66,7 +68,8 @@ class Ingest:
     broken: str | None = None
 
     def __post_init__(self) -> None:
-        self.universe = Universe(self.market, self.dataset, self.log)
+        remembered = partial(remembered_symbols, self.lake, self.market, self.dataset)
+        self.universe = Universe(self.market, self.dataset, self.log, remembered)
 
     def days(self, days: Sequence[date]) -> Iterator[DayResult]:
         """Each day's result, in order."""
@@ -115,7 +118,9 @@ class Ingest:
             begun.locks.enter_context(self.lake.locked(DayPaths.of(self.dataset, day)))
             if outlook is None or outlook.now is None:
                 archived = lake_state.archived_day(self.lake, self.dataset, day)
-                return begun._replace(dataset=lake_state.of_day(self.dataset, archived), work=archived)
+                return begun._replace(
+                    dataset=lake_state.of_day(self.lake, self.market, self.dataset, archived), work=archived
+                )
             dataset = self.universe.of_day(outlook.survey, day, outlook.now)
             started = begin(self.lake, self.market, dataset, day, survey=outlook.survey, now=outlook.now, work=work)
             return begun._replace(dataset=dataset, work=started)
@@ -174,8 +179,9 @@ class Ingest:
             result = replace(result, topped_up=top_up(self.lake, self.market, dataset, archived, rows, rest))
         if Stage.KLINES in self.stages:
             known = result.topped_up or lake_state.topped_up_day(self.lake, self.market, dataset, archived)
-            sizes = self.universe.contract_sizes(self.lake)
-            result = replace(result, merged=merge(self.lake, dataset, archived, known, rows, sizes))
+            sizes = self.universe.contract_sizes(self.lake, dataset.symbols)
+            merged = merge(self.lake, dataset, archived, known, rows, sizes.known)
+            result = replace(result, merged=replace(merged, problem=sizes.problem))
         return result
 
 
@@ -199,7 +205,8 @@ def _failures(result: DayResult, stages: Collection[Stage]) -> dict[str, str]:
     """Why the day must be reported failed, by stage: symbols that could not be had."""
     archived = _named(result.archived.failed) if result.archived else None
     asked = _named(result.topped_up.failed) if result.topped_up else None
-    merged = " ".join(text for text in (archived, asked) if text) or None
+    sizes = result.merged.problem if result.merged else None
+    merged = " ".join(text for text in (archived, asked, sizes) if text) or None
     reasons = {Stage.VISION: archived, Stage.REST: asked, Stage.KLINES: merged}
     return {stage.value: text for stage, text in reasons.items() if text and stage in stages}
 

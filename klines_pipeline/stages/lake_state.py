@@ -8,13 +8,15 @@ from datetime import date, datetime
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import IncompleteError
+from klines_pipeline.domain.states import NEVER_ASKED
 from klines_pipeline.domain.utc_day import EPOCH
 from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry
 from klines_pipeline.klines.schema import WIRE_SCHEMA
 from klines_pipeline.stages.archive import load_entries
 from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
-from klines_pipeline.stages.topup import load_rows, load_slices
+from klines_pipeline.stages.symbols import remembered_symbols
+from klines_pipeline.stages.topup import load_rows, load_slices, standing_slices
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_table
@@ -24,7 +26,7 @@ def archived_day(lake: Lake, dataset: Dataset, day: date) -> ArchivedDay:
     """The archives of the day as the ledger has them; IncompleteError where a symbol was never looked for."""
     entries = load_entries(lake, dataset, day)
     unknown = [symbol for symbol in dataset.symbols if symbol not in entries]
-    if unknown or not entries:
+    if unknown or lake.size(DayPaths.of(dataset, day).archives) is None:
         raise IncompleteError(
             f"{day}: {unknown[0] if unknown else dataset} has no row in ledger/archives. Materialize "
             f"vision_klines_{dataset.interval} first, or select +klines so that it runs too."
@@ -32,9 +34,15 @@ def archived_day(lake: Lake, dataset: Dataset, day: date) -> ArchivedDay:
     return ArchivedDay(day=day, entries=entries, fetched=WIRE_SCHEMA.to_frame(), now=_last_heard(entries))
 
 
-def of_day(dataset: Dataset, archived: ArchivedDay) -> Dataset:
-    """The dataset with the symbols it had that day: by filter, those the ledger knows."""
-    return dataset if dataset.chosen is None else replace(dataset, symbols=tuple(sorted(archived.entries)))
+def of_day(lake: Lake, market: Market, dataset: Dataset, archived: ArchivedDay) -> Dataset:
+    """The dataset with the symbols it had that day: by filter, those the ledger knows that still satisfy it."""
+    if dataset.chosen is None:
+        return dataset
+    facts = remembered_symbols(lake, market, dataset)
+    lived = [name for name, entry in archived.entries.items() if entry.life not in NEVER_ASKED]
+    chosen = dataset.chosen
+    selected = [name for name in lived if chosen.selects(facts.get(name) or market.describe(name))]
+    return replace(dataset, symbols=tuple(sorted(selected)))
 
 
 def _last_heard(entries: dict[str, ArchiveEntry]) -> datetime:
@@ -43,7 +51,12 @@ def _last_heard(entries: dict[str, ArchiveEntry]) -> datetime:
 
 def topped_up_day(lake: Lake, market: Market, dataset: Dataset, archived: ArchivedDay) -> ToppedUpDay:
     """What REST has given for the day so far."""
-    slices = load_slices(lake, dataset, archived.day)
+    slices, rows = load_slices(lake, dataset, archived.day), load_rows(lake, market, dataset, archived.day)
+    if len(standing_slices(slices, rows)) < len(slices):
+        raise IncompleteError(
+            f"{archived.day}: rest_klines_{dataset.interval} has fewer rows than its ledger counts. Materialize it "
+            "again first, or select +klines so that it runs too."
+        )
     heard = max((entry.completed_at for entry in slices.values() if entry.completed_at), default=EPOCH)
     certified = read_table(lake, DayPaths.of(dataset, archived.day).certificates, CERTIFICATE_SCHEMA)["checked_at"]
     heard = max([heard, *certified])
@@ -55,6 +68,6 @@ def topped_up_day(lake: Lake, market: Market, dataset: Dataset, archived: Archiv
     return ToppedUpDay(
         day=archived.day,
         slices=slices,
-        rows=load_rows(lake, market, dataset, archived.day),
+        rows=rows,
         now=max(heard, archived.now),
     )

@@ -65,7 +65,7 @@ def merge(
     day = _Day(
         _with_others(merged.klines, read_table(lake, paths.klines, archives.market.schema), configured),
         _with_others(merged.conflicts, read_table(lake, paths.conflicts, CONFLICT_SCHEMA), configured),
-        _with_others(certificates, read_table(lake, paths.certificates, CERTIFICATE_SCHEMA), configured),
+        _with_others(certificates, _others_certified(lake, paths, dataset), configured),
     )
     off_grid = day.klines.filter(slot(dataset.interval.microseconds) != pl.col("open_time").to_physical()).height
     return _publish(lake, paths, day, inputs=inputs, off_grid=off_grid)
@@ -83,6 +83,13 @@ def _with_others(new: pl.DataFrame, old: pl.DataFrame, configured: list[str]) ->
     """Symbols no longer in klines.yaml keep what they had: nobody looked at them."""
     others = old.filter(~pl.col("symbol").is_in(configured))
     return pl.concat([new, others]).sort(new.columns[0], "open_time" if "open_time" in new.columns else "symbol")
+
+
+def _others_certified(lake: Lake, paths: DayPaths, dataset: Dataset) -> pl.DataFrame:
+    """Certificates that were there. A filter that leaves a symbol out of a day says that it did not trade: an earlier
+    run that knew less may have certified its absence, and that goes."""
+    known = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
+    return known if dataset.chosen is None else known.filter(pl.col("present") > 0)
 
 
 def _vouched(unverified: pl.DataFrame, rest: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:

@@ -4,57 +4,67 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
-from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, RejectedRequestError, TransientError, UnknownNameError
+from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import Life
-from klines_pipeline.domain.universe import SymbolFacts
-from klines_pipeline.exchanges.protocols import KlineApi, Survey
+from klines_pipeline.exchanges.protocols import Survey
+from klines_pipeline.stages.universe import Universe
 
 Lives = Mapping[tuple[str, date], Life]
 
 
-def place(
-    api: KlineApi,
-    named: Callable[[], Mapping[str, SymbolFacts]],
-    dataset: Dataset,
-    survey: Survey,
-    days: Sequence[date],
-    log: Callable[[str], None],
-) -> Survey:
-    """The survey, with the lives of newcomers filled in; UnknownNameError for a symbol the exchange never had."""
+def place(universe: Universe, survey: Survey, days: Sequence[date]) -> Survey:
+    """The survey, with the lives of newcomers filled in; UnknownNameError for a symbol nobody ever had.
+
+    One that the lake remembers is not misspelled, and one that a filter found without klines is no symbol.
+    """
     if not survey.never_archived:
         return survey
     lives = dict(survey.lives)
     try:
         for symbol in sorted(survey.never_archived):
-            lives.update(_lives(api, named(), dataset, symbol, days))
+            lives.update(_lives(universe, symbol, days))
     except (TransientError, BlockedError) as error:
-        log(f"Symbols without any archive could not be looked up: {error}")
+        universe.log(f"Symbols without any archive could not be looked up: {error}")
     return replace(survey, lives=lives)
 
 
-def _lives(
-    api: KlineApi, named: Mapping[str, SymbolFacts], dataset: Dataset, symbol: str, days: Sequence[date]
-) -> Lives:
-    """Lives of the days up to the first kline; a symbol listed before the days in question costs no request."""
-    facts = named.get(symbol)
+def _lives(universe: Universe, symbol: str, days: Sequence[date]) -> Lives:
+    """Lives of the days before the first kline and after the last; one listed long before costs no request."""
+    facts = universe.named().get(symbol)
     if facts is not None and facts.pending:
         return {(symbol, day): Life.NOT_LISTED for day in days}
     if facts is not None and facts.since is not None and facts.since.date() < days[0]:
         return {}
-    first = _first_open_time(api, dataset, symbol)
-    if first is None and facts is None:
-        known = {*named, *dataset.symbols} - {symbol}
-        raise UnknownNameError("symbol", symbol, known, where=f"{dataset}, symbols")
-    if first is None:
-        return {}
-    before = {(symbol, day): Life.NOT_LISTED for day in days if day < first.date()}
-    return before | {(symbol, day): Life.FIRST_DAY for day in days if day == first.date()}
+    api, interval = universe.market.api, universe.dataset.interval
+    first = _asked(api.first_open_time, symbol, interval)
+    last = None if facts is not None or first is None else _asked(api.last_open_time, symbol, interval)
+    if first is None and facts is None and not universe.remembers(symbol):
+        return _unknown(universe, symbol, days)
+    return {(symbol, day): life for day in days if (life := _life(day, first, last)) is not None}
 
 
-def _first_open_time(api: KlineApi, dataset: Dataset, symbol: str) -> datetime | None:
-    """The first kline's, also of a symbol REST lists no more; None for what REST refuses to take for a symbol."""
+def _life(day: date, first: datetime | None, last: datetime | None) -> Life | None:
+    """Where a day lies between a first and a last kline, as far as they are known."""
+    if first is not None and day <= first.date():
+        return Life.FIRST_DAY if day == first.date() else Life.NOT_LISTED
+    if last is not None and day >= last.date():
+        return Life.LAST_DAY if day == last.date() else Life.DELISTED
+    return None
+
+
+def _unknown(universe: Universe, symbol: str, days: Sequence[date]) -> Lives:
+    dataset = universe.dataset
+    if dataset.chosen is not None:
+        universe.log(f"{dataset}: {symbol} has a folder, but neither archives of {dataset.interval} nor klines.")
+        return {(symbol, day): Life.NOT_LISTED for day in days}
+    known = {*universe.named(), *dataset.symbols} - {symbol}
+    raise UnknownNameError("symbol", symbol, known, where=f"{dataset}, symbols")
+
+
+def _asked(edge: Callable[[str, Interval], datetime | None], symbol: str, interval: Interval) -> datetime | None:
+    """The first or the last kline's time, also of a symbol REST lists no more; None for what it refuses to take."""
     try:
-        return api.first_open_time(symbol, dataset.interval)
+        return edge(symbol, interval)
     except RejectedRequestError:
         return None

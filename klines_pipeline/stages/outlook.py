@@ -25,11 +25,12 @@ def look(universe: Universe, days: Sequence[date]) -> Outlook:
     survey = market.archive.survey(dataset.symbols, dataset.interval, days[0], days[-1])
     sent = f"{market.archive.requests} listing and {market.api.requests} REST requests so far"
     universe.log(f"{dataset}: {len(dataset.symbols)} symbols looked up, {days[0]} to {days[-1]}; {sent}")
-    survey = newcomers.place(market.api, universe.named, dataset, survey, days, universe.log)
+    survey = newcomers.place(universe, survey, days)
     if survey.now is not None:
         return Outlook(survey, survey.now)
     try:
         return Outlook(survey, market.api.now())
     except (TransientError, BlockedError) as error:
-        listing = next(iter(survey.failed.values()))
-        return Outlook(survey, None, TransientError(f"Neither the bucket nor REST answers: {listing} {error}"))
+        said = dict.fromkeys([str(next(iter(survey.failed.values()))), str(error)])
+        both = "Neither the bucket nor REST answers: " if len(said) > 1 else ""
+        return Outlook(survey, None, TransientError(f"{both}{' '.join(said)}"))

@@ -15,10 +15,11 @@ from klines_pipeline.domain.utc_day import day_start
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA, archive_entries
+from klines_pipeline.klines.life import SYMBOL_SCHEMA
 from klines_pipeline.klines.periods import incomplete_symbols
 from klines_pipeline.klines.resample import Resampled, resample_klines, resample_period
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import DayPaths
+from klines_pipeline.storage.layout import DayPaths, SymbolsPaths
 from klines_pipeline.storage.tables import klines_to_parquet, read_klines, read_table
 
 
@@ -44,20 +45,18 @@ def resampler(lake: Lake, dataset: Dataset, interval: AnyInterval) -> Callable[[
 
 def resample_day(lake: Lake, dataset: Dataset, interval: Interval, day: date) -> ResampledDay:
     """Compute and publish; IncompleteError where the day's table is not there."""
-    paths = DayPaths.of(dataset, day)
     certificates = _certificates(lake, dataset, day)
     unexplained = {
         row["symbol"]: [TimeRange(gap["start"], gap["end"]) for gap in row["missing_ranges"]]
         for row in certificates.iter_rows(named=True)
         if not is_explained(row["reason"])
     }
-    expected = max(row["expected"] for row in certificates.iter_rows(named=True))
-    resampled = resample_klines(
-        read_klines(lake, paths.klines),
-        interval,
-        closed_until=day_start(day) + expected * dataset.interval.duration,
-        unexplained=unexplained,
-    )
+    closed_until = {
+        symbol: day_start(day) + expected * dataset.interval.duration
+        for symbol, expected in certificates.select("symbol", "expected").iter_rows()
+    }
+    klines = _klines(lake, dataset, day, certificates)
+    resampled = resample_klines(klines, interval, closed_until=closed_until, unexplained=unexplained)
     return _publish(lake, dataset, interval, day, resampled)
 
 
@@ -81,7 +80,7 @@ class PeriodResampler:
 
 def _certificates(lake: Lake, dataset: Dataset, day: date) -> pl.DataFrame:
     certificates = read_table(lake, DayPaths.of(dataset, day).certificates, CERTIFICATE_SCHEMA)
-    if certificates.is_empty():
+    if certificates.is_empty() and lake.size(DayPaths.of(dataset, day).certificates) is None:
         raise IncompleteError(f"{day} of {dataset} is not in the lake. Materialize {dataset} for that day first.")
     return certificates
 
@@ -92,11 +91,13 @@ def _resample_period(lake: Lake, dataset: Dataset, interval: LongInterval, perio
     certificates = {day: frame for day, frame in read.items() if not frame.is_empty()}
     target = DayPaths.of(dataset, period.opens).resampled(interval)
     nothing = ResampledDay(period.opens, 0, 0, lake.uri(target), changed=False, period=period)
+    if not certificates:
+        return replace(nothing, waits_for="a first symbol: none traded on these days")
     heard = max(moment for frame in certificates.values() for moment in frame["checked_at"])
     if heard < day_start(period.ends):
-        until = f"the end of {period.last}: {dataset.exchange} was last heard at {heard:%Y-%m-%d %H:%M} UTC"
-        return replace(nothing, waits_for=until)
-    lives = _lives(lake, dataset, certificates)
+        lacking = "is not in the lake" if period.last not in certificates else "was not over when it was last looked at"
+        return replace(nothing, waits_for=f"{period.last}, its last day, which {lacking}")
+    lives = _ended(lake, dataset) | _lives(lake, dataset, certificates)
     incomplete = incomplete_symbols(period, certificates, lives, bars_per_day=dataset.interval.bars_per_day)
     tables = [_klines(lake, dataset, day, frame) for day, frame in certificates.items()]
     klines = pl.concat(tables, how="diagonal")  # a day without rows may lack the columns of contracts
@@ -115,6 +116,13 @@ def _lives(lake: Lake, dataset: Dataset, days: Collection[date]) -> dict[tuple[s
         for entry in archive_entries(ledger).values()
         if entry.life
     }
+
+
+def _ended(lake: Lake, dataset: Dataset) -> dict[tuple[str, date], Life]:
+    """Last days that the life table knows: a filter names a symbol no more when its end becomes known."""
+    table = read_table(lake, SymbolsPaths(*dataset.prefix).symbols, SYMBOL_SCHEMA)
+    gone = table.filter(~pl.col("listed"), pl.col("last_day").is_not_null())
+    return dict.fromkeys(gone.select("symbol", "last_day").iter_rows(), Life.LAST_DAY)
 
 
 def _klines(lake: Lake, dataset: Dataset, day: date, certificates: pl.DataFrame) -> pl.DataFrame:

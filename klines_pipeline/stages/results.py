@@ -55,6 +55,8 @@ class MergedDay:
     path: str
     changed: bool
     off_grid: int = 0
+    problem: str | None = None
+    """Why the table is not yet what it should be, although it is there."""
 
     def total(self, column: str) -> int:
         """Sum of a certificate column over the symbols."""

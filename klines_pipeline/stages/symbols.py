@@ -6,12 +6,15 @@ What a row means stands in `klines.life`. Which symbols a dataset has on a day i
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 import polars as pl
 
+from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, TransientError
 from klines_pipeline.domain.universe import SymbolFacts
 from klines_pipeline.exchanges.protocols import ArchivedDays, Market
+from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
 from klines_pipeline.klines.life import (
     SYMBOL_SCHEMA,
     Named,
@@ -24,8 +27,8 @@ from klines_pipeline.klines.life import (
     trades_today,
 )
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import SymbolsPaths
-from klines_pipeline.storage.tables import read_table, to_parquet
+from klines_pipeline.storage.layout import DayPaths, SymbolsPaths
+from klines_pipeline.storage.tables import read_table, stored_days, to_parquet
 
 _LONGEST_DELAY = timedelta(days=21)
 """Archives have been two weeks late (2022-09-14); days before that are not listed again."""
@@ -55,7 +58,11 @@ def refresh_symbols(lake: Lake, market: Market, venue: Venue, log: Callable[[str
     paths, sent = SymbolsPaths(*venue), market.api.requests
     known = _rows(lake, paths)
     named, failed, blocked = _named(market)
-    since = {name: row["last_day"] - _LONGEST_DELAY for name, row in known.items() if row["last_day"]}
+    since = {
+        name: row["last_day"] - _LONGEST_DELAY
+        for name, row in known.items()
+        if row["last_day"] and not row["holes"]  # holes have been filled years later (spot before 2021-03, in 2023-08)
+    }
     archived = market.archive.archived_days(since)
     now = archived.now or market.api.now()
     with lake.locked(paths):
@@ -102,32 +109,52 @@ def _renewed_rows(
         yield symbol_row(facts, runs, listed=trades_today(named, symbol), checked_at=checked)
 
 
-def contract_sizes(lake: Lake, market: Market, venue: Venue, symbols: Iterable[str]) -> dict[str, float]:
-    """Quote asset per contract, by symbol; nothing for a market that counts in coins, or where nobody knows.
+def remembered_symbols(lake: Lake, market: Market, dataset: Dataset) -> dict[str, SymbolFacts]:
+    """Symbols the lake has met: those of the life table, and those certified on the last day the table has."""
+    known = {name: facts_of(row) for name, row in _rows(lake, SymbolsPaths(*dataset.prefix)).items()}
+    days = stored_days(lake, "ledger/certificates", dataset.exchange, dataset.market, str(dataset.interval))
+    for day in days[-1:]:
+        names = read_table(lake, DayPaths.of(dataset, day).certificates, CERTIFICATE_SCHEMA)["symbol"]
+        known |= {name: market.describe(name) for name in names if name not in known}
+    return known
 
-    Asked once and kept in the table. A contract no longer named has the size of the others of its pair.
-    TransientError where exchangeInfo is needed and cannot be had; one that is blocked leaves sizes unknown.
+
+class Sizes(NamedTuple):
+    """Quote asset per contract, by symbol, where anybody knows it. `problem`: why it could not be asked."""
+
+    known: dict[str, float]
+    problem: str | None = None
+
+
+def contract_sizes(
+    lake: Lake, market: Market, venue: Venue, symbols: Iterable[str], named: Callable[[], Named]
+) -> Sizes:
+    """Sizes from the table; asked once and kept there, the answer that nobody knows included.
+
+    A contract no longer named has the size of the others of its pair. Where REST is blocked, sizes stay unknown.
     """
-    if "contracts" not in market.schema:
-        return {}
     wanted, paths = set(symbols), SymbolsPaths(*venue)
-    sizes = _known_sizes(_rows(lake, paths), wanted)
-    if sizes.keys() == wanted:
-        return sizes
+    rows = _rows(lake, paths)
+    sizes = _known_sizes(rows, wanted)
+    unasked = {name for name in wanted - sizes.keys() if name not in rows or rows[name]["listed"] is None}
+    if not unasked:
+        return Sizes(sizes)
     try:
-        named = market.api.symbols()
+        today = named() or {}
     except BlockedError:
-        return sizes
-    told = {name: named.get(name) or market.describe(name) for name in wanted - sizes.keys()}
-    found = {name: size for name, facts in told.items() if (size := _size(facts, named)) is not None}
+        return Sizes(sizes)
+    except TransientError as error:
+        return Sizes(
+            sizes, f"the size of {len(unasked)} contract(s) could not be asked, so quote volumes lack: {error}"
+        )
+    told = {name: today.get(name) or market.describe(name) for name in unasked}
     with lake.locked(paths):
         rows = _rows(lake, paths)
-        found |= _known_sizes(rows, set(found))
-        for name, size in found.items():
-            row = rows.get(name) or symbol_row(told[name], Runs(), listed=trades_today(named, name), checked_at=None)
-            rows[name] = row | {"contract_size": size}
+        for name, facts in told.items():
+            row = rows.get(name) or symbol_row(facts, Runs(), listed=trades_today(today, name), checked_at=None)
+            rows[name] = row | {"contract_size": row["contract_size"] or _size(facts, today)}
         _publish(lake, paths, to_table(rows.values()))
-    return sizes | found
+    return Sizes(_known_sizes(rows, wanted))
 
 
 def _known_sizes(rows: Mapping[str, Row], wanted: set[str]) -> dict[str, float]:

@@ -8,7 +8,7 @@ import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, TransientError
-from klines_pipeline.domain.states import ANSWERED, NEVER_ASKED, ArchiveState, Life, SliceState
+from klines_pipeline.domain.states import ANSWERED, NEVER_ASKED, NEVER_CAME, ArchiveState, Life, SliceState
 from klines_pipeline.domain.utc_day import EPOCH, day_end
 from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.klines.grid import expected_range, missing_ranges, present_slots
@@ -39,19 +39,20 @@ def top_up(
     paths, before = DayPaths.of(dataset, archived.day), market.api.requests
     known, stored = load_slices(lake, dataset, archived.day), load_rows(lake, market, dataset, archived.day)
     short = _incomplete(dataset, archived)
-    has = present_slots(pl.concat([archives.verified(short), _vouched(stored, known)]), dataset.interval)
+    standing = standing_slices(known, stored)
+    has = present_slots(pl.concat([archives.verified(short), _vouched(stored, standing)]), dataset.interval)
     now, error = archived.now, None
-    requests = _plan(market, dataset, archived, short, now, has, known)
+    requests = _plan(market, dataset, archived, short, now, has, standing)
     if requests or now < day_end(archived.day):
         now, error = _server_time(market, archived)
         if error is not None and archived.now == EPOCH:
             raise error  # nothing tells the time, so nothing can be expected
-        requests = _plan(market, dataset, archived, short, now, has, known)
+        requests = _plan(market, dataset, archived, short, now, has, standing)
     outcomes = list(pool.map(lambda request: ask_slice(market, dataset, request, error), requests))
     fresh = closed_rows(outcomes, archived.day, dataset, now=now, market=market)
     rows = pl.concat([stored, fresh.kept]).unique(["symbol", "open_time"], keep="first", maintain_order=True)
     rows = rows.sort("symbol", "open_time")
-    slices = {**known, **entries_of(outcomes, known, rows)}
+    slices = {**known, **entries_of(outcomes, standing, rows)}
     if outcomes:
         _publish(lake, paths, rows, slices, fresh.rejected)
     return ToppedUpDay(
@@ -75,6 +76,18 @@ def load_slices(lake: Lake, dataset: Dataset, day: date) -> dict[str, SliceEntry
 def load_rows(lake: Lake, market: Market, dataset: Dataset, day: date) -> pl.DataFrame:
     """The klines REST has given for the day."""
     return read_table(lake, DayPaths.of(dataset, day).rest_klines, market.schema)
+
+
+def standing_slices(slices: Mapping[str, SliceEntry], rows: pl.DataFrame) -> dict[str, SliceEntry]:
+    """Slices whose rows are still in the lake. Of the others the file was lost, and they count as never asked."""
+    times = {str(key[0]): part["open_time"] for key, part in rows.partition_by("symbol", as_dict=True).items()}
+    nothing = pl.Series([], dtype=UTC_TIME)
+
+    def held(entry: SliceEntry) -> int:
+        mine = times.get(entry.symbol, nothing)
+        return mine.filter((mine >= entry.start) & (mine < entry.end)).len()
+
+    return {key: entry for key, entry in slices.items() if entry.rows == 0 or held(entry) >= entry.rows}
 
 
 def _vouched(rows: pl.DataFrame, known: Mapping[str, SliceEntry]) -> pl.DataFrame:
@@ -135,8 +148,8 @@ def _plan(
 
 
 def _lasting(slices: Mapping[str, SliceEntry], archive: ArchiveEntry, *, awaited: bool) -> Mapping[str, SliceEntry]:
-    """Slices that need not be asked again: nothing at all for a symbol whose archive is awaited is no last word."""
-    if not awaited or archive.state is not ArchiveState.NOT_PUBLISHED or archive.life is Life.PERHAPS_DELISTED:
+    """Slices that need not be asked again: nothing at all, where no archive speaks yet or ever, is no last word."""
+    if not awaited or archive.state not in NEVER_CAME or archive.life is Life.PERHAPS_DELISTED:
         return slices
     return {key: entry for key, entry in slices.items() if entry.state is not SliceState.NO_DATA}
 

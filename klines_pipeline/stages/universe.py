@@ -4,16 +4,16 @@ A filter looks at everything the bucket has ever held and REST names today; whet
 of that day tells. So a day of 2021 gets the symbols of 2021, the delisted ones included.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import BlockedError, ConfigurationError, TransientError
+from klines_pipeline.domain.errors import BlockedError, ConfigurationError, TransientError, UnknownNameError
 from klines_pipeline.domain.states import NEVER_ASKED, Life
 from klines_pipeline.domain.universe import SymbolFacts, undecided
 from klines_pipeline.exchanges.protocols import Market, Survey
-from klines_pipeline.stages.symbols import contract_sizes
+from klines_pipeline.stages.symbols import Sizes, contract_sizes
 from klines_pipeline.storage.lake import Lake
 
 _NAMED = 10
@@ -26,14 +26,24 @@ class Universe:
     market: Market
     dataset: Dataset
     log: Callable[[str], None]
-    _sizes: Mapping[str, float] | None = field(default=None, init=False)
+    remembered: Callable[[], Mapping[str, SymbolFacts]] = dict
+    """What the lake knows of symbols: a market that names only what trades today forgets the others."""
+    _sizes: Sizes = field(default=Sizes({}), init=False)
     _named: Mapping[str, SymbolFacts] | None = field(default=None, init=False)
+    _archived: bool = field(default=False, init=False)
+    _trouble: TransientError | BlockedError | None = field(default=None, init=False)
     _whole: Dataset | None = field(default=None, init=False)
 
     def named(self) -> Mapping[str, SymbolFacts]:
         """Every symbol REST names today; TransientError or BlockedError where it cannot be asked."""
+        if self._trouble is not None:
+            raise self._trouble.with_traceback(None)
         if self._named is None:
-            self._named = self.market.api.symbols()
+            try:
+                self._named = self.market.api.symbols()
+            except (TransientError, BlockedError) as error:
+                self._trouble = error
+                raise
         return self._named
 
     def whole(self) -> Dataset:
@@ -59,17 +69,26 @@ class Universe:
             return True
         return name in self._named and not (self._named[name].pending or self._named[name].ended)
 
-    def contract_sizes(self, lake: Lake) -> Mapping[str, float]:
-        """See `symbols.contract_sizes`; of every symbol the dataset may mean."""
-        if self._sizes is None:
-            names = self.whole().symbols if "contracts" in self.market.schema else ()
-            self._sizes = contract_sizes(lake, self.market, self.dataset.prefix, names)
+    def remembers(self, symbol: str) -> bool:
+        """Whether the lake has met the symbol before."""
+        return symbol in self.remembered()
+
+    def contract_sizes(self, lake: Lake, symbols: Sequence[str]) -> Sizes:
+        """See `symbols.contract_sizes`; nothing for markets that count in coins."""
+        if "contracts" not in self.market.schema:
+            return Sizes({})
+        if not self._sizes.known.keys() >= set(symbols):
+            self._sizes = contract_sizes(lake, self.market, self.dataset.prefix, symbols, self.named)
         return self._sizes
 
     def _selected(self) -> Dataset:
-        chosen, facts = self.dataset.chosen, everything(self.market, self.named, self.log)
+        chosen, facts = self.dataset.chosen, self._everything()
         if chosen is None:
             return self.dataset
+        quotes = {known.quote for known in facts.values() if known.quote}
+        for quote in chosen.quote:
+            if quote not in quotes:
+                raise UnknownNameError("quote asset", quote, quotes, where=f"{self.dataset}, symbols")
         if unknown := undecided(facts.values(), chosen):
             more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
             names = ", ".join(unknown[:_NAMED])
@@ -77,21 +96,21 @@ class Universe:
         symbols = sorted(name for name, known in facts.items() if chosen.selects(known))
         if not symbols:
             raise ConfigurationError(f"{self.dataset}, symbols: the filter selects none of {len(facts)} symbols.")
-        self.log(f"{self.dataset}: the filter selects {len(symbols)} of {len(facts)} symbols, delisted ones included")
+        whose = "delisted ones included" if self._archived else "of those REST names today or the lake remembers"
+        self.log(f"{self.dataset}: the filter selects {len(symbols)} of {len(facts)} symbols, {whose}")
         return replace(self.dataset, symbols=tuple(symbols))
 
-
-def everything(
-    market: Market, named: Callable[[], Mapping[str, SymbolFacts]], log: Callable[[str], None]
-) -> dict[str, SymbolFacts]:
-    """Facts of every symbol with archives, or named by REST and trading; where REST is silent, by their names alone."""
-    archived = market.archive.symbols()
-    try:
-        today = named()
-    except (TransientError, BlockedError) as error:
-        if not archived:
-            raise
-        log(f"Symbols are judged by their names alone: {error}")
-        today = {}
-    trading = (name for name, facts in today.items() if not (facts.pending or facts.ended))
-    return {name: today.get(name) or market.describe(name) for name in sorted({*archived, *trading})}
+    def _everything(self) -> dict[str, SymbolFacts]:
+        """Facts of every symbol with archives, or named and trading, or remembered; without REST, by their names."""
+        archived, known = self.market.archive.symbols(), self.remembered()
+        self._archived = bool(archived)
+        try:
+            today = self.named()
+        except (TransientError, BlockedError) as error:
+            if not archived:
+                raise
+            self.log(f"Symbols are judged by their names alone: {error}")
+            today = {}
+        trading = (name for name, facts in today.items() if not (facts.pending or facts.ended))
+        names = sorted({*archived, *known, *trading})
+        return {name: today.get(name) or known.get(name) or self.market.describe(name) for name in names}

@@ -45,9 +45,8 @@ def zipped(root: Path, folder: str, name: str) -> pl.DataFrame:
 def days_of(rows: pl.DataFrame) -> pl.DataFrame:
     """The 1d table of finer rows, by the project's own function."""
     stored = with_provenance(rows.sort("open_time"), REST, pl.lit(0), pl.lit(datetime(2026, 4, 1, tzinfo=UTC)))
-    return resample_klines(
-        stored, Interval.parse("1d"), closed_until=datetime(2026, 4, 1, tzinfo=UTC), unexplained={}
-    ).klines
+    closed_until = dict.fromkeys(stored["symbol"].unique(), datetime(2026, 4, 1, tzinfo=UTC))
+    return resample_klines(stored, Interval.parse("1d"), closed_until=closed_until, unexplained={}).klines
 
 
 def periods_of(days: pl.DataFrame, interval: str, *opens: str) -> pl.DataFrame:

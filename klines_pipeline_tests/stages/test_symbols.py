@@ -14,7 +14,7 @@ from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.exchanges.retry import RetryPolicy
 from klines_pipeline.klines.life import SYMBOL_SCHEMA
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.symbols import Refreshed, contract_sizes, refresh_symbols
+from klines_pipeline.stages.symbols import Refreshed, Sizes, contract_sizes, refresh_symbols
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import endpoints_of
 from klines_pipeline_tests.exchanges.script import Answer, ScriptedServer
@@ -112,7 +112,8 @@ def test_a_second_look_asks_one_page_a_symbol_and_finds_what_is_new(
 
     counts = exchange.requests()
     archived = second.table.filter(pl.col("first_day").is_not_null()).height
-    assert counts["listing"] == second.listing_requests == 1 + archived < first.listing_requests
+    whole = 2  # USDCUSDT has a hole, which may have been filled since: its 3 pages are read again
+    assert counts["listing"] == second.listing_requests == 1 + archived + whole < first.listing_requests
     assert counts["rest_total"] == second.rest_requests == 1
     moved = rows(first.table)["BTCUSDT"] | {"last_day": date(2025, 3, 5), "checked_at": exchange.now()}
     assert rows(second.table)["BTCUSDT"] == moved
@@ -209,20 +210,36 @@ def test_a_market_without_archives_has_what_rest_says_and_keeps_what_it_no_longe
     assert rows(second.table)["BTC-USDT-SWAP"] == btc | {"listed": False, "status": None}
 
 
+def sizes_of(lake: Lake, connected: Any, market: str, *names: str) -> Sizes:
+    return contract_sizes(lake, connected, ("binance", market), names, connected.api.symbols)
+
+
 def test_contract_sizes_are_asked_once_and_then_remembered(lake: Lake, market: Any, exchange: EmbeddedExchange) -> None:
+    """That nobody knows one, XMRUSD_PERP's, is remembered too."""
     names = ["BTCUSD_PERP", "ETHUSD_PERP", "BTCUSD_241227", "XMRUSD_PERP"]
     sizes = {"BTCUSD_PERP": 100.0, "ETHUSD_PERP": 10.0, "BTCUSD_241227": 100.0}
 
-    first = contract_sizes(lake, market("cm"), ("binance", "cm"), names)
+    first = sizes_of(lake, market("cm"), "cm", *names)
     exchange.add_fault(kind="status", group="rest", status=503)
-    second = contract_sizes(lake, market("cm"), ("binance", "cm"), list(sizes))
+    second = sizes_of(lake, market("cm"), "cm", *names)
 
-    assert first == second == sizes
-    assert contract_sizes(lake, market("um"), ("binance", "um"), ["BTCUSDT"]) == {}
+    assert first == second == Sizes(sizes)
+
+
+def test_a_size_that_cannot_be_asked_now_is_a_problem_and_no_loss(
+    lake: Lake, market: Any, exchange: EmbeddedExchange
+) -> None:
+    sizes_of(lake, market("cm"), "cm", "BTCUSD_PERP")
+    exchange.add_fault(kind="status", group="rest", status=503)
+
+    sizes = sizes_of(lake, market("cm"), "cm", "BTCUSD_PERP", "ETHUSD_PERP")
+
+    assert sizes.known == {"BTCUSD_PERP": 100.0}
+    assert "the size of 1 contract(s) could not be asked" in (sizes.problem or "")
 
 
 def test_a_refresh_after_contract_sizes_lists_those_symbols_whole(lake: Lake, market: Any) -> None:
-    contract_sizes(lake, market("cm"), ("binance", "cm"), ["BTCUSD_241227"])
+    sizes_of(lake, market("cm"), "cm", "BTCUSD_241227")
 
     cm = rows(refresh(lake, market("cm"), "cm").table)
 
@@ -231,15 +248,13 @@ def test_a_refresh_after_contract_sizes_lists_those_symbols_whole(lake: Lake, ma
         date(2024, 6, 28),
         date(2024, 12, 27),
     )
-    assert contract_sizes(lake, market("cm"), ("binance", "cm"), ["BTCUSD_PERP"]) == {"BTCUSD_PERP": 100.0}
+    assert sizes_of(lake, market("cm"), "cm", "BTCUSD_PERP").known == {"BTCUSD_PERP": 100.0}
 
 
 def test_where_rest_is_blocked_only_sizes_known_already_are_known(
     lake: Lake, market: Any, exchange: EmbeddedExchange
 ) -> None:
-    contract_sizes(lake, market("cm"), ("binance", "cm"), ["BTCUSD_PERP"])
+    sizes_of(lake, market("cm"), "cm", "BTCUSD_PERP")
     exchange.add_fault(kind="blocked", group="rest")
 
-    sizes = contract_sizes(lake, market("cm"), ("binance", "cm"), ["BTCUSD_PERP", "ETHUSD_PERP"])
-
-    assert sizes == {"BTCUSD_PERP": 100.0}
+    assert sizes_of(lake, market("cm"), "cm", "BTCUSD_PERP", "ETHUSD_PERP") == Sizes({"BTCUSD_PERP": 100.0})

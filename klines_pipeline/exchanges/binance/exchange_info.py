@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from klines_pipeline.domain.symbol import may_be_symbol
 from klines_pipeline.domain.universe import Contract, SymbolFacts
 from klines_pipeline.domain.utc_day import from_milliseconds
 from klines_pipeline.exchanges.binance.markets import BinanceMarket
@@ -26,13 +27,16 @@ def symbol_facts(market: BinanceMarket, body: Any) -> Mapping[str, SymbolFacts]:
         raise TypeError("it has no list of symbols")
     clock = body.get("serverTime")
     now = from_milliseconds(clock) if isinstance(clock, int) else None
-    return {facts.symbol: facts for facts in (_facts(market, row, now) for row in body["symbols"])}
+    rows = (row for row in body["symbols"] if may_be_symbol(row.get("symbol")))
+    return {facts.symbol: facts for facts in (_facts(market, row, now) for row in rows)}
 
 
 def _facts(market: BinanceMarket, row: Mapping[str, Any], now: datetime | None) -> SymbolFacts:
     for field in ("symbol", market.status_field):
         if not isinstance(row.get(field), str):
             raise ValueError(f"{row.get('symbol', 'a symbol')} has no {field}")
+    if not all(isinstance(row.get(field) or "", str) for field in ("baseAsset", "quoteAsset")):
+        raise ValueError(f"{row['symbol']} has an asset that is no name")
     named, status = describe(market, row["symbol"]), row[market.status_field]
     contract = _contract(row.get("contractType"), named)
     base = row.get("baseAsset") or named.base

@@ -21,6 +21,10 @@ HORIZON = timedelta(days=7)
 """How far around a day the listing looks: a hole this long is a delisting, a shorter one a late or lost archive."""
 LONGEST_DELAY = timedelta(days=21)
 """Archives have been two weeks late (2022-09-14); after three, a symbol no longer published is gone."""
+OVERDUE = timedelta(days=3)
+"""One symbol's archive, when others of its day are there, has come minutes or hours late; past this it is missing."""
+LOOK_BACK = LONGEST_DELAY + ONE_DAY
+"""How far before the days in question the listing begins, so that a symbol gone for long is known to be."""
 
 
 class ListedObject(NamedTuple):
@@ -109,14 +113,23 @@ class History(NamedTuple):
         if day in self.days:
             if not self._near(*past) and (not before or _any_within(venue_days, *past)):
                 return Life.FIRST_DAY
-            over = coming[0] in venue_days and today - day > timedelta(days=3)
+            over = coming[0] in venue_days and today - day > OVERDUE
             return Life.LAST_DAY if over and not self._near(*coming) else None
         if after and not before:
             return Life.NOT_LISTED
         if before and not after and day in venue_days:
-            return Life.DELISTED if today - day > LONGEST_DELAY else Life.PERHAPS_DELISTED
+            return self._gone(day, today)
         hole = before and after and not self._near(*past) and not self._near(*coming)
         return Life.PERHAPS_DELISTED if hole and day in venue_days else None
+
+    def _gone(self, day: date, today: date) -> Life | None:
+        """After the last archive. Until it is clear that this one is not merely late, nothing is said of it."""
+        if today - day > LONGEST_DELAY:
+            return Life.DELISTED
+        fresh = today - day <= OVERDUE
+        if self._near(day - LONGEST_DELAY, day - ONE_DAY):
+            return None if fresh and self._near(day - HORIZON, day - ONE_DAY) else Life.PERHAPS_DELISTED
+        return Life.PERHAPS_DELISTED if fresh else Life.DELISTED
 
     @property
     def is_empty(self) -> bool:

@@ -71,7 +71,9 @@ class BinanceRest:
         params = {"showPermissionSets": "false"} if self.market.name == "spot" else {}
         answer = self.host.get(path, params, weight=self.market.exchange_info_weight)
         try:
-            return symbol_facts(self.market, answer.body)
+            if facts := symbol_facts(self.market, answer.body):
+                return facts
+            raise KeyError("symbols")
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
             raise TransientError(f"{answer.url} answered no exchangeInfo: {error}.") from None
 
@@ -90,7 +92,7 @@ class BinanceRest:
         if first is None:
             return None
         bars = min(interval.bars_per_day, self.market.klines_weights[-1][0])
-        return self._earliest(symbol, _window(str(interval), first, first + bars * interval.duration, bars))
+        return self._earliest(symbol, _window(str(interval), first, first + (bars - 1) * interval.duration, bars))
 
     def _earliest(self, symbol: str, params: Mapping[str, str | int]) -> datetime | None:
         _, weight = self.market.price(int(params["limit"]))
@@ -102,6 +104,10 @@ class BinanceRest:
             return None
         first: datetime | None = self._rows(symbol, answer)["open_time"].min()  # type: ignore[assignment]
         return first
+
+    def last_open_time(self, symbol: str, interval: Interval) -> datetime | None:
+        """Open time of the newest kline: an answer without bounds."""
+        return self._earliest(symbol, {"interval": str(interval), "limit": 1})
 
     def klines(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> RestAnswer:
         """One page of `[start, end)`. A symbol that does not trade here gives no rows, as an empty list does."""

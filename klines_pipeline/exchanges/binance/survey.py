@@ -5,20 +5,20 @@ How a page is read and what it tells of a symbol's life stands in `listing`.
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from threading import Lock
 from typing import NamedTuple
 
-from klines_pipeline.domain.errors import ConfigurationError, NotPublishedError, TransientError
+from klines_pipeline.domain.errors import NotPublishedError, TransientError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import Life
-from klines_pipeline.domain.symbol import check_symbol
+from klines_pipeline.domain.symbol import may_be_symbol
 from klines_pipeline.domain.utc_day import days_between
 from klines_pipeline.exchanges.binance.keys import CHECKSUM, archive_stem, folder_of, symbols_folder
 from klines_pipeline.exchanges.binance.listing import (
     HORIZON,
+    LOOK_BACK,
     ONE_DAY,
     PAGE,
     History,
@@ -92,11 +92,7 @@ class BucketListing:
 
 def listed_symbols(listing: BucketListing, market: BinanceMarket) -> list[str]:
     """Every symbol that has ever had a daily archive; folders whose name cannot be a symbol are junk."""
-    names = []
-    for name in listing.folders(symbols_folder(market.directory)):
-        with suppress(ConfigurationError):
-            names.append(check_symbol(name))
-    return names
+    return [name for name in listing.folders(symbols_folder(market.directory)) if may_be_symbol(name)]
 
 
 class Surveyed(NamedTuple):
@@ -126,7 +122,7 @@ def survey(
     lives = dict[tuple[str, date], Life]()
     if now is not None:
         begun = [day for day in days_between(first, last) if day <= now.date()]
-        everything = frozenset(days_between(first - HORIZON, last + HORIZON))
+        everything = frozenset(days_between(first - LOOK_BACK, last + HORIZON))
         lives = _lives(surveyed, begun, now.date(), everything)
         if lives:  # edges of life need a witness that the venue itself went on publishing
             lives = _lives(surveyed, begun, now.date(), _venue_days(market.bellwether, surveyed, look))
@@ -154,7 +150,7 @@ def _survey_all(
 
 
 def _survey_one(listing: BucketListing, stem: str, first: date, last: date) -> Surveyed:
-    start = first - HORIZON
+    start = first - LOOK_BACK
     objects, any_after, now = listing.days(stem, start, last + HORIZON)
     published = _pair_up(objects, stem)
     any_before = False

@@ -27,9 +27,17 @@ _FIELDS = {
     "taker_buy_quote_volume": pl.Float64,
     "ignore": pl.Float64,
 }
+
+
+def _whole(name: str) -> pl.Expr:
+    """A count; a part of a contract is none, and null."""
+    number = pl.col(name)
+    return pl.when(number == number.round()).then(number).cast(pl.Int64)
+
+
 _OF_CONTRACTS = {
-    "contracts": pl.col("volume").cast(pl.Int64),
-    "taker_buy_contracts": pl.col("taker_buy_volume").cast(pl.Int64),
+    "contracts": _whole("volume"),
+    "taker_buy_contracts": _whole("taker_buy_volume"),
     "volume": pl.col("quote_volume"),
     "taker_buy_volume": pl.col("taker_buy_quote_volume"),
     "quote_volume": pl.lit(None, pl.Float64),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from klines_pipeline.domain.errors import RateLimitedError, RejectedRequestError, TransientError
-from klines_pipeline.exchanges.budget import WeightBudget
+from klines_pipeline.exchanges.budget import Pace
 from klines_pipeline.exchanges.rest_host import RestHost
 
 WINDOW = 2.0
@@ -18,7 +18,7 @@ _HTTP_OK = 200
 
 def build_host(url: str) -> RestHost:
     """OKX at `url`, not asked yet; endpoints with a limit of their own bring a lane."""
-    budget = WeightBudget(_REQUESTS_ELSEWHERE, window=WINDOW)
+    budget = Pace(_REQUESTS_ELSEWHERE, window=WINDOW)
     return RestHost(url, budget, None, check_body, default_silence=_SILENCE)
 
 

@@ -15,10 +15,10 @@ from klines_pipeline.domain.errors import RejectedRequestError, TransientError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.universe import SymbolFacts
 from klines_pipeline.domain.utc_day import EPOCH, from_milliseconds, to_milliseconds
-from klines_pipeline.exchanges.budget import WeightBudget
+from klines_pipeline.exchanges.budget import Pace
 from klines_pipeline.exchanges.okx.bars import BARS
 from klines_pipeline.exchanges.okx.host import WINDOW
-from klines_pipeline.exchanges.okx.instruments import symbol_facts
+from klines_pipeline.exchanges.okx.instruments import describe, symbol_facts
 from klines_pipeline.exchanges.okx.markets import OkxMarket
 from klines_pipeline.exchanges.okx.wire import oldest_open_time, parse_rows
 from klines_pipeline.exchanges.protocols import RestAnswer
@@ -40,7 +40,7 @@ class _Route(NamedTuple):
     """An endpoint of candles and what it may be asked."""
 
     path: str
-    lane: WeightBudget
+    lane: Pace
 
 
 class _Page(NamedTuple):
@@ -54,7 +54,7 @@ class _Page(NamedTuple):
 
 
 def _route(endpoint: str, requests: int) -> _Route:
-    return _Route(f"/api/v5/market/{endpoint}", WeightBudget(requests, window=WINDOW))
+    return _Route(f"/api/v5/market/{endpoint}", Pace(requests, window=WINDOW))
 
 
 @dataclass(slots=True)
@@ -95,9 +95,17 @@ class OkxRest:
         """Instruments open now: a delisted one is not named any more."""
         answer = self.host.get("/api/v5/public/instruments", {"instType": self.market.instrument_type}, weight=1)
         try:
-            return symbol_facts(self.market, answer.body["data"])
+            if facts := symbol_facts(self.market, answer.body["data"]):
+                return facts
+            raise LookupError("no instrument")
         except (LookupError, TypeError, ValueError, OverflowError, AttributeError):
             raise TransientError(f"{answer.url} answered without instruments.") from None
+
+    def _refuse_foreign(self, symbol: str) -> None:
+        """RejectedRequestError for a name of another market: candles answers it, with volumes of other meaning."""
+        if describe(self.market, symbol).base is None:
+            text = f"{self.host.url} {symbol} is no {self.market.instrument_type} instrument."
+            raise RejectedRequestError(text, code=_UNKNOWN_INSTRUMENT, http_status=_NAMED_NOTHING)
 
     def first_open_time(self, symbol: str, interval: Interval) -> datetime | None:
         """Open time of the oldest candle: by month, by four hours of that month, by the interval in those.
@@ -106,6 +114,7 @@ class OkxRest:
         the interval begins later than coarser bars, theirs is told: no kline is older.
         """
         try:
+            self._refuse_foreign(symbol)
             month = self._oldest(symbol, "1Mutc", None, self.heard or self.now())
             if month is None:
                 return None
@@ -117,6 +126,18 @@ class OkxRest:
             if error.code != _UNKNOWN_INSTRUMENT:
                 raise
             return None
+
+    def last_open_time(self, symbol: str, interval: Interval) -> datetime | None:
+        """Open time of the newest closed candle: one page of history, which has them of delisted instruments too."""
+        try:
+            self._refuse_foreign(symbol)
+            page = self._page(self.history, symbol, BARS[interval.name], None, self.heard or self.now())
+        except RejectedRequestError as error:
+            if error.code != _UNKNOWN_INSTRUMENT:
+                raise
+            return None
+        newest: datetime | None = page.frame["open_time"].max()  # type: ignore[assignment]
+        return newest
 
     def _oldest(self, symbol: str, bar: str, start: datetime | None, end: datetime) -> datetime | None:
         """Open time of the oldest bar in `[start, end)`, a forming one counted; a full page may have been cut."""
@@ -134,11 +155,12 @@ class OkxRest:
         """
         window_end = min(end, start + self.limit * interval.duration)
         try:
+            self._refuse_foreign(symbol)
             pages = list(self._pages(symbol, interval, start, window_end))
         except RejectedRequestError as error:
             if error.code != _UNKNOWN_INSTRUMENT:
                 raise
-            asked, url = self.now(), str(error).partition(" ")[0]
+            asked, url = error.served_at or self.now(), str(error).partition(" ")[0]
             return RestAnswer(WIRE_SCHEMA.to_frame(), url, 1, 1, _NAMED_NOTHING, asked, asked)
         return RestAnswer(
             frame=pl.concat([page.frame for page in reversed(pages)]),

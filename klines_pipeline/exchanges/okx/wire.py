@@ -21,17 +21,18 @@ _LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999; what lies beyond is
 def parse_rows(market: OkxMarket, symbol: str, rows: Sequence[Any]) -> pl.DataFrame:
     """Closed candles by open time; PolarsError, TypeError or ValueError for what are no rows of candles.
 
-    Rows of older deployments, seven columns, do not say whether they are closed and are all kept.
+    A cell that is no number is null, so that its row alone is rejected. Rows of older deployments, seven columns, do
+    not say whether they are closed and are all kept.
     """
     frame = _as_sent(rows).filter(pl.col("confirm") == _CLOSED)
-    numbers = {name: pl.col(name).cast(pl.Float64) for name in ("open", "high", "low", "close")}
+    numbers = {name: pl.col(name).cast(pl.Float64, strict=False) for name in ("open", "high", "low", "close")}
     return (
         frame.with_columns(
             **numbers,
             symbol=pl.lit(symbol),
             open_time=_open_time(),
-            volume=pl.col(market.base_volume).cast(pl.Float64),
-            quote_volume=pl.col(market.quote_volume).cast(pl.Float64),
+            volume=pl.col(market.base_volume).cast(pl.Float64, strict=False),
+            quote_volume=pl.col(market.quote_volume).cast(pl.Float64, strict=False),
             trades=pl.lit(None, pl.Int64),
             taker_buy_volume=pl.lit(None, pl.Float64),
             taker_buy_quote_volume=pl.lit(None, pl.Float64),
@@ -64,5 +65,5 @@ def _as_sent(rows: Sequence[Any]) -> pl.DataFrame:
 
 
 def _open_time() -> pl.Expr:
-    time = pl.col("ts").cast(pl.Int64)
+    time = pl.col("ts").cast(pl.Int64, strict=False)
     return pl.when(time.is_between(0, _LAST_MILLISECOND)).then(time * 1000).cast(UTC_TIME)

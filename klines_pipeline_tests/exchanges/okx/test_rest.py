@@ -155,13 +155,13 @@ def test_an_answer_tells_the_time_for_the_next_question(api: OkxRest, server: Sc
 
 
 def test_an_unknown_instrument_has_no_rows_and_a_status_that_says_so(api: OkxRest, server: ScriptedServer) -> None:
-    server.script = [UNKNOWN, server_time(at(7))]
+    server.script = [UNKNOWN]
 
     answer = api.klines("NO-SUCH", ONE_MINUTE, at(0), at(5))
 
     assert (answer.frame.height, answer.http_status) == (0, 400)
     assert answer.url == server.url + server.paths[0]
-    assert answer.requested_at == answer.completed_at == at(7)
+    assert answer.requested_at == answer.completed_at == datetime(2025, 3, 4, 9, tzinfo=UTC)  # the refusal's Date
 
 
 def test_any_other_refusal_is_an_error(api: OkxRest, server: ScriptedServer) -> None:
