@@ -161,7 +161,7 @@ def test_where_there_are_several_datasets_one_must_be_named(klines: Command) -> 
 
 @pytest.fixture
 def funded(klines: Command, exchange: EmbeddedExchange, lake: Lake) -> Command:
-    """A klines.yaml that also asks for the funding of two markets, one of them kept: a day of archives and one without REST."""
+    """A klines.yaml that asks for funding in two markets. One of them is kept: a day of archives, one without REST."""
     um, cm = (
         make_dataset(symbol, market=market, interval="1h", start="2025-02-28", funding=True)
         for market, symbol in (("um", "BTCUSDT"), ("cm", "BTCUSD_PERP"))

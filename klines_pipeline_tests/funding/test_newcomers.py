@@ -71,6 +71,19 @@ def test_a_newcomer_is_not_listed_up_to_its_first_settlement(
     assert exchange.requests()["funding"] == 1
 
 
+def test_what_was_known_of_a_newcomer_stands_while_rest_cannot_be_asked(
+    exchange: EmbeddedExchange, lake: Lake, fund: Fund
+) -> None:
+    fund([NOVA], "2025-03-01")
+    before = all_files(lake)
+    exchange.add_fault(kind="blocked", group="rest")
+
+    assert failures(fund([NOVA], "2025-03-01")) == {}
+
+    assert certificate(lake, "NOVAUSDT", "2025-03-01")["reason"] == "not_listed"
+    assert all_files(lake) == before
+
+
 def test_an_announced_symbol_is_not_listed_yet(exchange: EmbeddedExchange, lake: Lake, fund: Fund) -> None:
     fund([make_dataset("AURAUSDT", market="um", interval="1h", funding=True)], "2025-03-03")
 
@@ -142,6 +155,20 @@ def test_one_empty_answer_for_a_whole_day_is_not_the_last_word(
     exchange.reset_requests()
     fund([dataset], "2025-03-02")
     assert not any("unding" in name for name in exchange.requests()["rest"])
+
+
+def test_an_empty_answer_after_a_last_archive_is_the_last_word(
+    exchange: EmbeddedExchange, lake: Lake, fund: Fund
+) -> None:
+    exchange.set_clock(datetime(2023, 1, 5, 9, tzinfo=UTC))
+    gone = make_dataset("RAYUSDT", market="um", interval="1h", funding=True)
+    fund([gone], "2022-12-05")
+    assert certificate(lake, "RAYUSDT", "2022-12-05")["reason"] == "delisted"
+    assert exchange.requests()["funding"] == 1
+
+    fund([gone], "2022-12-05")
+
+    assert exchange.requests()["funding"] == 1
 
 
 def test_an_empty_answer_is_the_last_word_once_no_archive_is_awaited(exchange: EmbeddedExchange, fund: Fund) -> None:

@@ -141,6 +141,33 @@ def test_days_made_before_there_was_an_archive_are_left_to_their_own_run(
     assert set(table(lake, "funding", FIRST)["source"]) == {"rest"}
 
 
+def test_damage_is_no_version_to_renew_other_days_from(exchange: EmbeddedExchange, lake: Lake, fund: Fund) -> None:
+    exchange.add_fault(kind="checksum", match=f"*{KEY}*")
+    fund([UM], FIRST)
+    exchange.put_object(KEY, b"<html>busy</html>")
+
+    [done] = fund([UM], THIRD)
+
+    assert row_of(lake, "ledger/funding_archives", "BTCUSDT", THIRD)["state"] == "corrupt"
+    assert row_of(lake, "ledger/funding_archives", "BTCUSDT", FIRST)["state"] == "checksum_mismatch"
+    assert done.renewed == ()
+
+
+def test_a_checksum_put_right_renews_the_days_that_rest_filled(
+    exchange: EmbeddedExchange, lake: Lake, fund: Fund
+) -> None:
+    exchange.add_fault(kind="checksum", match=f"*{KEY}*")
+    fund([UM], FIRST)
+    exchange.clear_faults()
+    rewrite(exchange, lambda lines: lines)
+
+    [done] = fund([UM], THIRD)
+
+    assert done.renewed == (date(2025, 2, 20),)
+    assert set(table(lake, "funding", FIRST)["source"]) == {"vision"}
+    assert row_of(lake, "ledger/funding_archives", "BTCUSDT", FIRST)["state"] == "ok"
+
+
 # ---- rows that are not in the table
 
 
