@@ -17,11 +17,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Lifetime:
+    """First and last day of a symbol, as far as they matter: who is not listed yet begins on date.max."""
+
+    first: date = date.min
+    last: date = date.max
+
+    def at(self, day: date) -> Life | None:
+        """The edge of life a day lies at."""
+        if day <= self.first:
+            return Life.FIRST_DAY if day == self.first else Life.NOT_LISTED
+        if day >= self.last:
+            return Life.LAST_DAY if day == self.last else Life.DELISTED
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class FundingSurvey:
     """One look at the bucket, by symbol and month (its first day); `now` is the bucket's clock, None if unheard.
 
-    `first_days` is filled in later, from REST, for symbols that never had an archive: date.min where they were listed
-    before the days in question or nobody knows when, date.max where they are not listed yet.
+    `lifetimes` are filled in later, from REST, for symbols that never had an archive.
     """
 
     now: datetime | None
@@ -29,7 +44,7 @@ class FundingSurvey:
     lives: Mapping[tuple[str, date], tuple[Life, ...]]
     failed: Mapping[str, TransientError]
     never_archived: frozenset[str] = frozenset()
-    first_days: Mapping[str, date] = field(default_factory=dict)
+    lifetimes: Mapping[str, Lifetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def _why_unasked(known: Evidence) -> Reason:
 
 def _why_answered(gap: Gap, known: Evidence, day: date, *, whole: bool) -> Reason:
     """REST answered without the gap's settlements: what do the archive and the edges of life add?"""
-    if edge := _edge_of_life(gap, known, day):
+    if edge := _edge_of_life(gap, known, day, whole=whole):
         return edge
     if known.refused or known.archive is ArchiveState.NO_ARCHIVE:
         return Reason.NO_DATA
@@ -103,7 +103,7 @@ def _why_answered(gap: Gap, known: Evidence, day: date, *, whole: bool) -> Reaso
     return Reason.NO_DATA if whole else Reason.NOT_PUBLISHED
 
 
-def _edge_of_life(gap: Gap, known: Evidence, day: date) -> Reason | None:
+def _edge_of_life(gap: Gap, known: Evidence, day: date, *, whole: bool) -> Reason | None:
     """Before the first settlement or after the last one: what REST says of the name today does not matter then."""
     opens, closes = gap.start == day_start(day), gap.end == day_end(day) and known.after is None
     if known.archive is ArchiveState.OK:
@@ -114,6 +114,8 @@ def _edge_of_life(gap: Gap, known: Evidence, day: date) -> Reason | None:
         return None
     if opens and known.before is None and known.life is Life.FIRST_DAY and not known.refused:
         return Reason.NOT_LISTED
+    if closes and not whole and known.life is Life.LAST_DAY:
+        return Reason.DELISTED
     if known.archive is ArchiveState.NO_ARCHIVE:
         return None  # what REST lacks there it may have forgotten
     if closes and known.life is Life.PERHAPS_DELISTED:

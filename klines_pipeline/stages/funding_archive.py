@@ -20,7 +20,7 @@ from klines_pipeline.funding.months import days_of_month, life_of_day, month_aft
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, ArchiveEntry, RevisionEntry, note, to_frame
 from klines_pipeline.stages import funding_versions as versions
 from klines_pipeline.stages.funding_dataset import FundingDataset
-from klines_pipeline.stages.funding_newcomers import with_first_day
+from klines_pipeline.stages.funding_newcomers import with_lifetime
 from klines_pipeline.stages.funding_results import ArchivedFunding
 from klines_pipeline.stages.funding_state import MirrorRows, entries_of_month, load_entries, paths_of
 from klines_pipeline.stages.verdict import SETTLED, Extent, absent, as_listed, is_current, judge, without_listing
@@ -183,6 +183,6 @@ def _of_day(
     if entry.symbol in survey.failed:
         return entry
     if entry.symbol in survey.never_archived:
-        return with_first_day(entry, survey, day, known)
+        return with_lifetime(entry, survey, day, known)
     life: Life | None = life_of_day(survey.lives.get((entry.symbol, month), ()), day, *edges)
     return replace(entry, error=note(life, entry.problem))

@@ -11,7 +11,7 @@ from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, ConfigurationError, TransientError
 from klines_pipeline.domain.states import NEVER_ASKED, ChecksumPolicy, Life
 from klines_pipeline.domain.universe import SymbolFacts
-from klines_pipeline.exchanges.funding import FundingSource, FundingSurvey
+from klines_pipeline.exchanges.funding import FundingSource, FundingSurvey, Lifetime
 from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.funding.months import month_of
 from klines_pipeline.stages.universe import Universe
@@ -95,7 +95,7 @@ class FundingUniverse:
             symbol
             for symbol, start in self._selected().items()
             if start <= day
-            and survey.first_days.get(symbol, date.min) <= day
+            and survey.lifetimes.get(symbol, Lifetime()).at(day) not in NEVER_ASKED
             and self._lives(survey.lives.get((symbol, month), ()), symbol)
         }
         return tuple(sorted(named | selected))

@@ -1,15 +1,15 @@
-"""Symbols without any funding archive: just listed, misspelled, or of a market that has none. REST tells since when.
+"""Symbols without any funding archive: just listed, misspelled, or of a market that has none. REST tells their life.
 
-The witness is the first kline: funding is settled from then on, and REST may have forgotten old settlements.
+The witnesses are the first and the last kline: funding is settled in between, and REST forgets old settlements.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
 from klines_pipeline.domain.errors import BlockedError, RejectedRequestError, TransientError, UnknownNameError
-from klines_pipeline.domain.states import Life
-from klines_pipeline.exchanges.funding import FundingSurvey
+from klines_pipeline.domain.interval import Interval
+from klines_pipeline.exchanges.funding import FundingSurvey, Lifetime
 from klines_pipeline.funding.schema import FUNDING_SCHEMA
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, ArchiveEntry, note, to_frame
 from klines_pipeline.stages.funding_dataset import FundingDataset, FundingUniverse
@@ -19,47 +19,50 @@ from klines_pipeline.stages.verdict import absent
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import read_table, to_parquet
 
+_NOT_YET = Lifetime(first=date.max)
+
 
 def place(universe: FundingUniverse, lake: Lake, survey: FundingSurvey, first: date) -> FundingSurvey:
-    """The survey with the first days of its newcomers; UnknownNameError for a symbol nobody ever had.
+    """The survey with the lifetimes of its newcomers; UnknownNameError for a symbol nobody ever had.
 
     `first` is the first day in question: who was listed before it costs no request of its own.
     """
-    found = dict[str, date]()
+    found = dict[str, Lifetime]()
     try:
         for symbol in sorted(survey.never_archived):
-            found[symbol] = _first_day(universe, lake, symbol, first)
+            found[symbol] = _lifetime(universe, lake, symbol, first)
     except (TransientError, BlockedError) as error:
         universe.log(f"{universe.dataset}: symbols without any archive could not be looked up: {error}")
-    return replace(survey, first_days=found)
+    return replace(survey, lifetimes=found)
 
 
-def _first_day(universe: FundingUniverse, lake: Lake, symbol: str, first: date) -> date:
-    """See `FundingSurvey.first_days`."""
-    facts = universe.traded().get(symbol)
+def _lifetime(universe: FundingUniverse, lake: Lake, symbol: str, first: date) -> Lifetime:
+    """Who is named today has no last day."""
+    facts, api = universe.traded().get(symbol), universe.market.api
     if facts is not None and facts.pending:
-        return date.max
+        return _NOT_YET
     if facts is not None and facts.since is not None and facts.since.date() < first:
-        return date.min
-    opened = _first_open_time(universe, symbol)
+        return Lifetime()
+    opened = _asked(universe, api.first_open_time, symbol)
+    closed = None if facts is not None or opened is None else _asked(universe, api.last_open_time, symbol)
     if opened is None and facts is None and not _is_remembered(lake, universe.dataset, symbol):
         return _unknown(universe, symbol)
-    return opened.date() if opened else date.min
+    return Lifetime(opened.date() if opened else date.min, closed.date() if closed else date.max)
 
 
-def _first_open_time(universe: FundingUniverse, symbol: str) -> datetime | None:
-    """The first kline's, also of a symbol REST lists no more; None for what REST refuses to take for a symbol."""
+def _asked(universe: FundingUniverse, edge: Callable[[str, Interval], datetime | None], symbol: str) -> datetime | None:
+    """The first or the last kline's time, also of a symbol REST lists no more; None for what it refuses to take."""
     try:
-        return universe.market.api.first_open_time(symbol, universe.dataset.paragraphs[0].interval)
+        return edge(symbol, universe.dataset.paragraphs[0].interval)
     except RejectedRequestError:
         return None
 
 
-def _unknown(universe: FundingUniverse, symbol: str) -> date:
+def _unknown(universe: FundingUniverse, symbol: str) -> Lifetime:
     """A filter may select what has klines in the bucket only; a name in klines.yaml is misspelled."""
     if symbol not in universe.named():
         universe.log(f"{universe.dataset}: nobody has funding of {symbol}, which a filter selects.")
-        return date.max
+        return _NOT_YET
     known = {*universe.traded(), *universe.symbols()} - {symbol}
     raise UnknownNameError("symbol", symbol, known, where=f"{universe.dataset}, symbols")
 
@@ -70,15 +73,10 @@ def _is_remembered(lake: Lake, dataset: FundingDataset, symbol: str) -> bool:
     return any(symbol in read_table(lake, paths_of(dataset, day).funding, FUNDING_SCHEMA)["symbol"] for day in days)
 
 
-def with_first_day(entry: ArchiveEntry, survey: FundingSurvey, day: date, known: ArchiveEntry | None) -> ArchiveEntry:
+def with_lifetime(entry: ArchiveEntry, survey: FundingSurvey, day: date, known: ArchiveEntry | None) -> ArchiveEntry:
     """The entry with the edge of life that a newcomer's day lies at; where nobody could be asked, as it was `known`."""
-    first = survey.first_days.get(entry.symbol)
-    if first is None:
-        life = known.life if known else None
-    elif day < first:
-        life = Life.NOT_LISTED
-    else:
-        life = Life.FIRST_DAY if day == first else None
+    lifetime = survey.lifetimes.get(entry.symbol)
+    life = lifetime.at(day) if lifetime else known.life if known else None
     return replace(entry, error=note(life, entry.problem))
 
 
@@ -87,7 +85,7 @@ def without_archives(
 ) -> ArchivedFunding:
     """A day of a market that publishes none. Only edges of life are recorded, for runs that do not ask."""
     ledger = load_entries(lake, dataset, day)
-    entries = {name: with_first_day(absent(name, ""), survey, day, ledger.get(name)) for name in symbols}
+    entries = {name: with_lifetime(absent(name, ""), survey, day, ledger.get(name)) for name in symbols}
     edges = {name: entry for name, entry in {**ledger, **entries}.items() if entry.life}
     if edges != ledger:
         content = to_frame([edges[name] for name in sorted(edges)], ARCHIVE_SCHEMA)

@@ -92,6 +92,8 @@ def test_a_settlement_lost_within_the_day(evidence: Evidence, reason: str) -> No
         (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED, life=Life.FIRST_DAY), "not_listed"),
         (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED, life=Life.FIRST_DAY, refused=True), "no_data"),
         (replace(ASKED, archive=ArchiveState.CORRUPT, life=Life.FIRST_DAY), "corrupt"),
+        (replace(ASKED, archive=ArchiveState.NO_ARCHIVE, life=Life.DELISTED), "delisted"),
+        (replace(ASKED, archive=ArchiveState.NO_ARCHIVE, life=Life.LAST_DAY, refused=True), "no_data"),
         (replace(ASKED, life=Life.FIRST_DAY, refused=True), "not_listed"),
         (replace(ASKED, life=Life.LAST_DAY, refused=True), "delisted"),
         (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED, life=Life.PERHAPS_DELISTED, refused=True), "delisted"),
@@ -105,9 +107,12 @@ def test_a_day_without_any_settlement(evidence: Evidence, reason: str) -> None:
     assert found["missing_ranges"] == [{"start": at(0), "end": at(24)}]
 
 
+@pytest.mark.parametrize("archive", [ArchiveState.OK, ArchiveState.NO_ARCHIVE])
 @pytest.mark.parametrize("life", [Life.LAST_DAY, None])
-def test_what_lacks_after_a_last_settlement_is_delisted_though_rest_forgot_the_name(life: Life | None) -> None:
-    found = certificate(rows("BTCUSDT", [0]), replace(ASKED, life=life, refused=True))
+def test_what_lacks_after_a_last_settlement_is_delisted_though_rest_forgot_the_name(
+    life: Life | None, archive: ArchiveState
+) -> None:
+    found = certificate(rows("BTCUSDT", [0]), replace(ASKED, archive=archive, life=life, refused=True))
 
     assert (found["missing"], found["reason"]) == (2, "delisted" if life else "no_data")
 

@@ -126,6 +126,15 @@ def test_a_swap_is_not_listed_before_its_first_kline_and_no_data_where_rest_has_
     assert all_files(lake) == before
 
 
+def test_a_swap_that_is_gone_is_delisted_after_its_last_kline(lake: Lake, fund: Fund) -> None:
+    gone = make_dataset("LUNA-USDT-SWAP", exchange="okx", market="swap", interval="1h", funding=True)
+
+    fund([gone], "2022-05-12", "2022-05-14")
+
+    reasons = [certificate(lake, "LUNA-USDT-SWAP", f"2022-05-{day}", venue=OKX)["reason"] for day in (12, 13, 14)]
+    assert reasons == ["no_data", "no_data", "delisted"]
+
+
 # ---- empty answers
 
 
