@@ -12,6 +12,7 @@ from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.exchanges.registry import connect
+from klines_pipeline.exchanges.retry import RetryPolicy
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.ingest import ALL_STAGES, Ingest, Stage
 from klines_pipeline.stages.results import DayResult
@@ -49,6 +50,16 @@ def endpoints_of(exchange: EmbeddedExchange) -> dict[str, str]:
     return {name.removeprefix("KLINES_").lower(): url for name, url in exchange.environment().items()}
 
 
+def impatient(exchange: EmbeddedExchange, venue: str, *, attempts: int = 2) -> Market:
+    """A new connection to `binance/um` or the like that tries twice and hardly waits in between."""
+    market, policy = connect(*venue.split("/"), endpoints_of(exchange)), RetryPolicy(attempts, first_wait=0.001)
+    archive = market.archive
+    for part in (market.api.host, archive, getattr(archive, "listing", None)):  # type: ignore[attr-defined]
+        if hasattr(part, "policy"):
+            part.policy = policy
+    return market
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     """An empty lake."""
@@ -75,11 +86,15 @@ def ingest(exchange: EmbeddedExchange, lake: Lake) -> Run:
     """`ingest(dataset, "2024-01-01", "2024-01-02", ...)`: those days through the stages, with a new connection."""
 
     def run(
-        dataset: Dataset, *days: str, stages: Sequence[Stage] = (), market: Market | None = None
+        dataset: Dataset,
+        *days: str,
+        stages: Sequence[Stage] = (),
+        market: Market | None = None,
+        log: Callable[[str], None] = lambda _: None,
     ) -> list[DayResult]:
         connected = market or connect(dataset.exchange, dataset.market, endpoints_of(exchange))
         steps = stages or [*ALL_STAGES]
-        flow = Ingest(lake, connected, dataset, stages=steps, log=lambda _: None)
+        flow = Ingest(lake, connected, dataset, stages=steps, log=log)
         return list(flow.days([date.fromisoformat(day) for day in days]))
 
     return run

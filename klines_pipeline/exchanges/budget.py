@@ -44,7 +44,7 @@ class Pace:
             now = self.clock()
             if now < self.closed_until:
                 return self.closed_until - now
-            while self.sent and self.sent[0] <= now - self.window:
+            while self.sent and self.sent[0] + self.window <= now:  # the same sum as below: rounding lets nobody pass
                 self.sent.popleft()
             if self.sent and len(self.sent) + weight > self.limit * self.share:
                 return self.sent[0] + self.window - now

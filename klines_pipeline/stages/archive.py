@@ -139,5 +139,6 @@ def _publish(
     if rejected.height or old.height:
         lake.publish(paths.rejected, to_parquet(rejected))
     ledger = to_frame([entries[symbol] for symbol in sorted(entries)], ARCHIVE_SCHEMA)
-    if not ledger.equals(read_table(lake, paths.archives, ARCHIVE_SCHEMA)):
+    first_of_nobody = ledger.is_empty() and lake.size(paths.archives) is None  # says that the day was looked at
+    if first_of_nobody or not ledger.equals(read_table(lake, paths.archives, ARCHIVE_SCHEMA)):
         lake.publish(paths.archives, to_parquet(ledger))

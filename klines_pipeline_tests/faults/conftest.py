@@ -23,8 +23,8 @@ ATTEMPTS = 3
 
 def impatient(exchange: EmbeddedExchange) -> Market:
     """A new connection that tries `ATTEMPTS` times, with waits of some 10 ms."""
-    market = connect("binance", "spot", endpoints_of(exchange))
-    market.archive.policy = market.api.host.policy = RetryPolicy(attempts=ATTEMPTS, first_wait=0.01)
+    market, policy = connect("binance", "spot", endpoints_of(exchange)), RetryPolicy(attempts=ATTEMPTS, first_wait=0.01)
+    market.archive.policy = market.archive.listing.policy = market.api.host.policy = policy
     return market
 
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from klines_pipeline.klines.resample import resample_period
+from klines_pipeline.domain.interval import Interval
+from klines_pipeline.klines.resample import resample_klines, resample_period
 from klines_pipeline.klines.schema import KLINE_SCHEMA, REST, with_contracts
-from klines_pipeline_tests.klines.frames import DAY, frame, kline, klines
+from klines_pipeline_tests.klines.frames import DAY, at, frame, kline, klines
 
 MINUTES_A_DAY = 1440
 
@@ -60,3 +61,22 @@ def test_contracts_are_summed_where_every_day_has_them(bought: list[int | None],
 
     assert list(row) == with_contracts(KLINE_SCHEMA).names()
     assert (row["contracts"], row["taker_buy_contracts"], row["quote_volume"]) == (30, total, None)
+
+
+@pytest.mark.parametrize(("minutes", "hours"), [(59, 0), (60, 1), (90, 1), (119, 1), (120, 2)])
+def test_an_hour_is_made_when_its_last_minute_was_over_for_its_symbol(minutes: int, hours: int) -> None:
+    rows = klines("BTCUSDT", range(minutes))
+
+    made = resample_klines(rows, Interval.parse("1h"), closed_until={"BTCUSDT": at(minutes)}, unexplained={})
+
+    assert made.klines["open_time"].to_list() == [at(0), at(60)][:hours]
+    assert made.left_out == 0
+
+
+def test_each_symbol_closes_by_its_own_certificate_and_without_one_not_at_all() -> None:
+    rows = pl.concat([klines(symbol, range(120)) for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT")])
+
+    closed = {"BTCUSDT": at(120), "ETHUSDT": at(61)}
+    made = resample_klines(rows, Interval.parse("1h"), closed_until=closed, unexplained={}).klines
+
+    assert made.select("symbol", "open_time").rows() == [("BTCUSDT", at(0)), ("BTCUSDT", at(60)), ("ETHUSDT", at(0))]

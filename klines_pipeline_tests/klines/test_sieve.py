@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klines_pipeline.klines.ledgers import REJECTED_SCHEMA
-from klines_pipeline.klines.schema import VISION, WIRE_SCHEMA
+from klines_pipeline.klines.schema import CONTRACT_SCHEMA, VISION, WIRE_SCHEMA, with_contracts
 from klines_pipeline.klines.sieve import sieve
 from klines_pipeline_tests.klines.frames import DAY, at, frame, keys, kline, klines
 
@@ -63,6 +63,54 @@ def test_columns_an_exchange_does_not_have_may_be_null() -> None:
 
     assert sieve(rows, DAY.date(), VISION, nullable=has_no).kept.height == 1
     assert sieve(rows, DAY.date(), VISION).kept.height == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"taker_buy_volume": float("nan")}, "non_finite"),
+        ({"taker_buy_quote_volume": float("inf")}, "non_finite"),
+        ({"taker_buy_volume": -1.0}, "negative"),
+        ({"trades": -3}, "negative"),
+    ],
+)
+def test_what_stands_in_a_column_that_may_be_null_must_still_be_a_number(
+    fields: dict[str, object], reason: str
+) -> None:
+    blank: dict[str, object] = dict.fromkeys(("trades", "taker_buy_volume", "taker_buy_quote_volume"))
+    rows = wire(kline("BTCUSDT", 1, **blank), kline("BTCUSDT", 2, **blank | fields))
+
+    sieved = sieve(rows, DAY.date(), VISION, nullable=tuple(blank))
+
+    assert keys(sieved.kept) == [("BTCUSDT", at(1))]
+    assert sieved.rejected["reason"].to_list() == [reason]
+
+
+def counted(*contracts: tuple[int | None, int | None], minute: int | None = None) -> pl.DataFrame:
+    """Rows of a market that counts in contracts, a minute each or all of one: traded, and bought by takers."""
+    rows = wire(*(kline("BTCUSD_PERP", n if minute is None else minute) for n in range(len(contracts))))
+    columns = dict(zip(CONTRACT_SCHEMA, zip(*contracts, strict=True), strict=True))
+    whole = rows.with_columns(pl.Series(name, values, pl.Int64) for name, values in columns.items())
+    return whole.select(with_contracts(WIRE_SCHEMA).names())
+
+
+@pytest.mark.parametrize(
+    ("contracts", "reason"),
+    [((-1, 0), "negative"), ((5, -1), "negative"), ((None, 1), "malformed"), ((5, None), "malformed")],
+)
+def test_contracts_are_counts_and_there(contracts: tuple[int | None, int | None], reason: str) -> None:
+    sieved = sieve(counted((5, 2), contracts), DAY.date(), VISION, nullable=("quote_volume", "taker_buy_quote_volume"))
+
+    assert keys(sieved.kept) == [("BTCUSD_PERP", at(0))]
+    assert sieved.rejected["reason"].to_list() == [reason]
+
+
+def test_rows_that_differ_in_contracts_alone_are_no_repetition() -> None:
+    sieved = sieve(counted((5, 2), (99, 2), minute=3), DAY.date(), VISION)
+
+    assert sieved.kept["contracts"].to_list() == [99]
+    assert sieved.rejected["reason"].to_list() == ["duplicate"]
+    assert sieved.duplicates == 1
 
 
 def test_of_rows_with_one_key_the_last_counts_and_the_others_are_counted() -> None:

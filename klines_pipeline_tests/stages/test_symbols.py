@@ -37,8 +37,11 @@ def market(exchange: EmbeddedExchange, connections: list[Market]) -> Any:
     """`market("um")`: connected anew, retrying without waiting; URLs may be replaced."""
 
     def connected(name: str, **urls: str) -> Market:
-        made = connect("binance", name, endpoints_of(exchange) | urls)
-        made.archive.policy = made.api.host.policy = RetryPolicy(attempts=2, first_wait=0.001)  # type: ignore[attr-defined]
+        made, policy = (
+            connect("binance", name, endpoints_of(exchange) | urls),
+            RetryPolicy(attempts=2, first_wait=0.001),
+        )
+        made.archive.policy = made.archive.listing.policy = made.api.host.policy = policy  # type: ignore[attr-defined]
         connections.append(made)
         return made
 

@@ -30,9 +30,9 @@ _FIELDS = {
 
 
 def _whole(name: str) -> pl.Expr:
-    """A count; a part of a contract is none, and null."""
+    """A count; a part of a contract is none, nor is NaN or more than an integer holds: those are null."""
     number = pl.col(name)
-    return pl.when(number == number.round()).then(number).cast(pl.Int64)
+    return pl.when(number == number.round()).then(number).cast(pl.Int64, strict=False)
 
 
 _OF_CONTRACTS = {
