@@ -12,7 +12,7 @@ from klines_pipeline.commands.symbols import show_symbols
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, KlinesError, UnknownNameError
 from klines_pipeline.exchanges.registry import check_dataset
-from klines_pipeline.query.certificates import certificates, is_settled, status
+from klines_pipeline.query.certificates import Certified, certificates, certified, is_settled, status, symbols_of
 from klines_pipeline.settings import Settings
 from klines_pipeline.storage.lake import Lake
 
@@ -33,7 +33,11 @@ def show_status(*, as_json: bool) -> None:
 
 @klines.command("certificate")
 @click.argument("symbols", nargs=-1)
-@click.option("--dataset", "name", help="For example binance/spot/klines_1m; may be left out where there is only one.")
+@click.option(
+    "--dataset",
+    "name",
+    help="For example binance/spot/klines_1m or binance/um/funding; may be left out where klines have only one.",
+)
 @click.option("--day", type=DAY, help="One day.")
 @click.option("--start", type=DAY, help="First day.")
 @click.option("--end", type=DAY, help="Day after the last one.")
@@ -57,7 +61,7 @@ def show_certificate(
         symbols=[*symbols],
     )
     if symbols and rows.is_empty():
-        raise UnknownNameError("symbol", symbols[0], dataset.symbols, where=dataset.name)
+        raise UnknownNameError("symbol", symbols[0], symbols_of(dataset), where=str(dataset))
     print_table(rows, as_json=as_json)
     sys.exit(0 if is_settled(rows) else 1)
 
@@ -100,9 +104,9 @@ def _configured(settings: Settings) -> tuple[Dataset, ...]:
     return settings.datasets
 
 
-def _choose(datasets: Sequence[Dataset], name: str | None) -> Dataset:
-    by_name = {dataset.name: dataset for dataset in datasets}
-    if name is None and len(by_name) == 1:
+def _choose(datasets: Sequence[Dataset], name: str | None) -> Certified:
+    by_name = certified(datasets)
+    if name is None and len(datasets) == 1:
         return datasets[0]
     if name is None:
         raise ConfigurationError(f"Say which dataset: --dataset {' or --dataset '.join(by_name)}.")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +15,12 @@ import httpx
 import pytest
 
 from klines_pipeline import cli
+from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline.stages.funding import FundingIngest
+from klines_pipeline.stages.funding_dataset import funding_datasets
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline_tests.conftest import Run, make_dataset
+from klines_pipeline_tests.conftest import Run, endpoints_of, make_dataset
 
 PARAGRAPH = "  - {{interval: {interval}, start: 2025-03-01, symbols: [BTCUSDT, 币安人生USDT]}}\n"
 DATASET = make_dataset("BTCUSDT", "币安人生USDT", interval="1h", start="2025-03-01")
@@ -153,6 +157,74 @@ def test_where_there_are_several_datasets_one_must_be_named(klines: Command) -> 
     assert (
         said.err == "Error: Say which dataset: --dataset binance/spot/klines_1h or --dataset binance/spot/klines_1m.\n"
     )
+
+
+@pytest.fixture
+def funded(klines: Command, exchange: EmbeddedExchange, lake: Lake) -> Command:
+    """A klines.yaml that asks for funding in two markets. One of them is kept: a day of archives, one without REST."""
+    um, cm = (
+        make_dataset(symbol, market=market, interval="1h", start="2025-02-28", funding=True)
+        for market, symbol in (("um", "BTCUSDT"), ("cm", "BTCUSD_PERP"))
+    )
+    text = "  - {{market: {0}, interval: 1h, start: 2025-02-28, symbols: [{1}], funding: true}}\n"
+    paragraphs = "".join(text.format(found.market, found.symbols[0]) for found in (um, cm))
+    Path("klines.yaml").write_text(f"lake: ./lake\ndatasets:\n{paragraphs}", "utf-8")
+    [kept] = funding_datasets([um])
+    exchange.add_fault(kind="blocked", group="rest")
+    run = FundingIngest(lake, connect("binance", "um", endpoints_of(exchange)), kept, log=lambda _: None)
+    list(run.days([date(2025, 2, 28), date(2025, 3, 1)]))
+    return klines
+
+
+def test_funding_has_a_row_of_its_own_in_the_status(funded: Command) -> None:
+    rows = {row["dataset"]: row for row in map(json.loads, funded("status", "--json").out.splitlines())}
+
+    assert list(rows) == [
+        "binance/um/klines_1h",
+        "binance/cm/klines_1h",
+        "binance/cm/funding",
+        "binance/um/funding",
+    ]
+    kept = rows["binance/um/funding"]
+    assert (kept["days"], kept["first"], kept["last"], kept["symbols"]) == (2, "2025-02-28", "2025-03-01", 1)
+    assert (kept["klines"], kept["completeness_pct"], kept["incomplete"]) == (3, 50.0, "blocked: 1")
+    assert (rows["binance/cm/funding"]["days"], rows["binance/cm/funding"]["klines"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "present"),
+    [
+        ([], 1, [3, 0]),
+        (["--day", "2025-02-28"], 0, [3]),
+        (["BTCUSDT", "--start", "2025-03-01"], 1, [0]),
+        (["--end", "2025-03-01"], 0, [3]),
+    ],
+)
+def test_certificates_of_funding_are_shown_like_those_of_klines(
+    funded: Command, words: list[str], code: int, present: list[int]
+) -> None:
+    said = funded("certificate", *words, "--dataset", "binance/um/funding", "--json")
+
+    rows = [json.loads(line) for line in said.out.splitlines()]
+    assert (said.code, [row["present"] for row in rows]) == (code, present)
+    assert {row["symbol"] for row in rows} == {"BTCUSDT"}
+    assert "00:00:00-24:00:00" in funded("certificate", "--dataset", "binance/um/funding").out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "--dataset binance/um/klines_1h or --dataset binance/cm/klines_1h or --dataset binance/cm/funding or"),
+        (["--dataset", "binance/um/fundin"], "The nearest valid one is 'binance/um/funding'"),
+        (["--dataset", "binance/cm/funding"], "no certificate of binance/cm/funding for these days: it has none"),
+        (["BTCUSTD", "--dataset", "binance/um/funding"], "binance/um/funding: unknown symbol 'BTCUSTD'. The nearest"),
+    ],
+)
+def test_a_mistake_about_funding_is_a_sentence(funded: Command, words: list[str], sentence: str) -> None:
+    said = funded("certificate", *words)
+
+    assert (said.code, said.out) == (2, "")
+    assert sentence in said.err
 
 
 def test_an_empty_lake_has_a_status_and_no_certificate(klines: Command, lake: Lake) -> None:

@@ -27,7 +27,7 @@ def funding_metadata(result: FundingDay) -> dict[FundingStage, Metadata]:
     if result.topped_up:
         metadata[FundingStage.REST] = _topped_up(result.topped_up)
     if result.merged:
-        metadata[FundingStage.FUNDING] = _merged(result.merged)
+        metadata[FundingStage.FUNDING] = {**_merged(result.merged), "days_renewed": len(result.renewed)}
     return metadata
 
 
@@ -68,6 +68,7 @@ def _merged(day: MergedFunding) -> Metadata:
         "settlements_missing_unexplained": sum(unexplained),
         "rows_from_vision": day.total("from_vision"),
         "rows_from_rest": day.total("from_rest"),
+        "rows_rejected": day.rejected,
         "conflicts": day.total("conflicts"),
         "bytes": day.bytes,
         "changed": day.changed,

@@ -17,6 +17,8 @@ from klines_pipeline.domain.utc_day import day_end, day_start
 from klines_pipeline.funding.expected import Gap, Settlement, due_times, gaps_of
 from klines_pipeline.funding.schema import CERTIFICATE_SCHEMA, REST, VALUES, VISION
 
+_NEVER_CAME = frozenset({ArchiveState.NOT_PUBLISHED, ArchiveState.NO_ARCHIVE})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
@@ -49,7 +51,8 @@ def certify(
     for symbol, known in sorted(evidence.items()):
         part = parts.get(symbol, [])
         present = [Settlement(row["funding_time"], row["interval_hours"]) for row in part]
-        due = due_times(present, day, now=now, before=known.before, after=known.after)
+        near = {"before": known.before, "after": known.after}
+        due = due_times(present, day, now=now, **near, answered_until=known.answered_until)
         gaps = gaps_of(due, present, day)
         sources = [row["source"] for row in part]
         rows.append({
@@ -84,27 +87,41 @@ def _why_unasked(known: Evidence) -> Reason:
         return Reason.BLOCKED
     if known.life in NEVER_ASKED:
         return Reason(known.life)
-    unawaited = known.archive not in (ArchiveState.NOT_PUBLISHED, ArchiveState.NO_ARCHIVE)
-    return Reason.UNAVAILABLE if known.failed or unawaited else Reason.NOT_PUBLISHED
+    return Reason.UNAVAILABLE if known.failed or known.archive not in _NEVER_CAME else Reason.NOT_PUBLISHED
 
 
 def _why_answered(gap: Gap, known: Evidence, day: date, *, whole: bool) -> Reason:
-    """REST answered without the gap's settlements: what does the archive add?"""
+    """REST answered without the gap's settlements: what do the archive and the edges of life add?"""
+    if edge := _edge_of_life(gap, known, day, whole=whole):
+        return edge
     if known.refused or known.archive is ArchiveState.NO_ARCHIVE:
         return Reason.NO_DATA
     if known.archive is ArchiveState.OK:
-        if known.life is Life.FIRST_DAY and gap.start == day_start(day):
-            return Reason.NOT_LISTED
-        if known.life is Life.LAST_DAY and gap.end == day_end(day):
-            return Reason.DELISTED
         return Reason.EXCHANGE_HALT
     if known.archive is not ArchiveState.NOT_PUBLISHED:
         return Reason(known.archive)
-    if known.life is Life.PERHAPS_DELISTED and gap.end == day_end(day):
-        return Reason.DELISTED
-    if gap.start == day_start(day) and known.before is None and (known.after or known.life is Life.FIRST_DAY):
-        return Reason.NOT_LISTED  # nothing in the day before either, and settlements since
     return Reason.NO_DATA if whole else Reason.NOT_PUBLISHED
+
+
+def _edge_of_life(gap: Gap, known: Evidence, day: date, *, whole: bool) -> Reason | None:
+    """Before the first settlement or after the last one: what REST says of the name today does not matter then."""
+    opens, closes = gap.start == day_start(day), gap.end == day_end(day) and known.after is None
+    if known.archive is ArchiveState.OK:
+        if opens and known.life is Life.FIRST_DAY:
+            return Reason.NOT_LISTED
+        return Reason.DELISTED if closes and known.life is Life.LAST_DAY else None
+    if known.archive not in _NEVER_CAME:
+        return None
+    if opens and known.before is None and known.life is Life.FIRST_DAY and not known.refused:
+        return Reason.NOT_LISTED
+    if closes and not whole and known.life is Life.LAST_DAY:
+        return Reason.DELISTED
+    if known.archive is ArchiveState.NO_ARCHIVE:
+        return None  # what REST lacks there it may have forgotten
+    if closes and known.life is Life.PERHAPS_DELISTED:
+        return Reason.DELISTED
+    begun = opens and known.before is None and known.after is not None  # nothing the day before either, and some since
+    return Reason.NOT_LISTED if begun else None
 
 
 def join_reasons(reasons: Iterable[Reason]) -> str | None:

@@ -40,35 +40,57 @@ def due_times(
     now: datetime,
     before: Settlement | None = None,
     after: Settlement | None = None,
+    answered_until: datetime | None = None,
 ) -> list[datetime]:
-    """Times of the day's settlements that are held or should be by `now`, ascending. `held` is ascending too."""
+    """Times of the day's settlements that are held or should be by `now`, ascending. `held` is ascending too.
+
+    `answered_until`: REST has said what it has before this instant, and all of it is held.
+    """
     start, until = day_start(day), min(day_end(day), now - SETTLING)
-    chain = [known for known in (before, *held, after) if known is not None]
+    chain = _told([known for known in (before, *held, after) if known is not None])
     times = {known.time for known in held}
     if not chain:
-        times.update(_steps(start, until, USUAL_HOURS))
+        times.update(_steps(start, until, USUAL_HOURS * HOUR))
     for earlier, later in pairwise(chain):
-        times.update(_between(earlier, later))
+        times.update(_between(earlier, later, answered_until))
     if before is None and chain:
-        step = timedelta(hours=_hours(chain[0], *chain[1:]))
-        times.update(_back_from(chain[0].time, step, start))
+        times.update(_back_from(chain[0].time, _step_of(chain[0]), start))
     if after is None and chain:
-        hours = _hours(*chain[::-1])
-        times.update(_steps(chain[-1].time + hours * HOUR, until, hours))
+        step = _step_of(chain[-1])
+        times.update(_steps(chain[-1].time + step, until, step))
     due = {time for time in times if start <= time < until}
     return sorted(due | {known.time for known in held})
 
 
-def _hours(*known: Settlement) -> int:
-    """The interval of the first that has one."""
-    return next((settlement.hours for settlement in known if settlement.hours), USUAL_HOURS)
+def _told(chain: Sequence[Settlement]) -> list[Settlement]:
+    """Each with an interval: its own, else that of the settlement before it, else the first that any has."""
+    told = list[Settlement]()
+    hours = next((known.hours for known in chain if _is_told(known)), USUAL_HOURS)
+    for known in chain:
+        hours = known.hours if _is_told(known) else hours
+        told.append(known._replace(hours=hours))
+    return told
 
 
-def _between(earlier: Settlement, later: Settlement) -> Iterator[datetime]:
-    """What lacks between two neighbours. After a switch either interval may explain the distance."""
-    step = timedelta(hours=_hours(later, earlier))
-    if later.time - earlier.time > max(step, timedelta(hours=_hours(earlier, later))):
-        yield from (time for time in _back_from(later.time, step, earlier.time) if time > earlier.time)
+def _is_told(known: Settlement) -> bool:
+    return known.hours is not None and known.hours > 0
+
+
+def _step_of(known: Settlement) -> timedelta:
+    return (known.hours or USUAL_HOURS) * HOUR
+
+
+def _between(earlier: Settlement, later: Settlement, answered_until: datetime | None) -> Iterator[datetime]:
+    """What lacks between two neighbours. A distance that the earlier interval explains is a switch once REST has told
+    that nothing lies there.
+    """
+    distance, step = later.time - earlier.time, _step_of(later)
+    if distance <= step:
+        return
+    told = answered_until if distance <= _step_of(earlier) else None
+    for time in _back_from(later.time, step, earlier.time):
+        if time > earlier.time and (told is None or time >= told):
+            yield time
 
 
 def _back_from(time: datetime, step: timedelta, first: datetime) -> Iterator[datetime]:
@@ -78,10 +100,10 @@ def _back_from(time: datetime, step: timedelta, first: datetime) -> Iterator[dat
     yield first
 
 
-def _steps(time: datetime, until: datetime, hours: int) -> Iterator[datetime]:
+def _steps(time: datetime, until: datetime, step: timedelta) -> Iterator[datetime]:
     while time < until:
         yield time
-        time += hours * HOUR
+        time += step
 
 
 def gaps_of(due: Sequence[datetime], held: Sequence[Settlement], day: date) -> list[Gap]:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from klines_pipeline.funding.schema import CONFLICT_SCHEMA, FUNDING_SCHEMA, KEY
+from klines_pipeline.funding.schema import CONFLICT_SCHEMA, FUNDING_SCHEMA, KEY, VALUES
 
 _COMPARED = ("symbol", "funding_time", "funding_rate")
 
@@ -27,6 +27,15 @@ def merge_funding(archived: pl.DataFrame, topped_up: pl.DataFrame) -> Merged:
         pl.concat([priced.select(FUNDING_SCHEMA.names()), filled]).sort(KEY),
         disputed.select(CONFLICT_SCHEMA.names()).sort(KEY),
     )
+
+
+def row_changes(old: pl.DataFrame, new: pl.DataFrame) -> tuple[int, int, int]:
+    """Settlements added, removed and changed between two versions of one archive."""
+    key = list(KEY)
+    added, removed = new.join(old, on=key, how="anti").height, old.join(new, on=key, how="anti").height
+    both = old.join(new, on=key, how="inner", suffix="_new")
+    differs = [~pl.col(name).eq_missing(pl.col(f"{name}_new")) for name in VALUES]
+    return added, removed, both.filter(pl.any_horizontal(differs)).height
 
 
 def disagreeing_symbols(archived: pl.DataFrame, topped_up: pl.DataFrame) -> set[str]:

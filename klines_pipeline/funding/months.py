@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from klines_pipeline.domain.states import NEVER_ASKED, Life
 
 LONGEST_DELAY = timedelta(days=21)
 """Monthly archives have come two weeks late (2023-11, 2024-02); after three, a symbol no longer published is gone."""
+_PROOF = 2
+"""Months published without a symbol before it counts as gone; a single archive has been late or lost alone."""
 
 
 def month_of(day: date) -> date:
@@ -31,6 +33,12 @@ def days_of_month(month: date) -> Iterator[date]:
         yield month + timedelta(days=offset)
 
 
+def is_awaited(day: date, now: datetime, *, archived: bool) -> bool:
+    """Whether the archive that covers the day may still come; without archives, whether the day is as young."""
+    over = month_after(day) if archived else day + timedelta(days=1)
+    return now.date() - over < LONGEST_DELAY
+
+
 @dataclass(frozen=True, slots=True)
 class MonthHistory:
     """Months for which a symbol has an archive: all of them, or all from one before those asked about on."""
@@ -41,7 +49,8 @@ class MonthHistory:
         """Where a month lies in the symbol's life; `venue_months`: those with an archive of the venue's bellwether.
 
         An edge needs that witness: where the venue itself began or stopped publishing, no symbol is said to. What lies
-        before both is left to REST; FIRST_DAY means at or before the first day.
+        before both is left to REST; FIRST_DAY means at or before the first day. One file that lacks is no proof: the
+        month before the first is left to REST too, and only from the second month on that lacks one is DELISTED said.
         """
         if not self.months:
             return ()
@@ -51,13 +60,16 @@ class MonthHistory:
             ends = month == last and month_after(month) in venue_months
             return (*((Life.FIRST_DAY,) if begins else ()), *((Life.LAST_DAY,) if ends else ()))
         if month < first:
-            return (Life.NOT_LISTED if month in venue_months else Life.FIRST_DAY,)
+            unlisted = month in venue_months and month_after(month) < first
+            return (Life.NOT_LISTED if unlisted else Life.FIRST_DAY,)
         before = max((known for known in self.months if known < month), default=first)
         witness = min((known for known in venue_months if before < known <= month), default=None)
         if witness is None:
             return ()
         old = today - month_after(witness) > LONGEST_DELAY
-        return (Life.DELISTED if old and month > last and month in venue_months else Life.PERHAPS_DELISTED,)
+        lacking = sum(known > last for known in venue_months)
+        gone = old and lacking >= _PROOF and month > last and month in venue_months
+        return (Life.DELISTED if gone else Life.PERHAPS_DELISTED,)
 
 
 def life_of_day(lives: Collection[Life], day: date, first: date | None, last: date | None) -> Life | None:

@@ -3,6 +3,7 @@
 A settlement is one payment of funding. Times are UTC microseconds. Kline columns are not known here.
 """
 
+from datetime import timedelta
 from typing import NamedTuple
 
 import polars as pl
@@ -22,7 +23,7 @@ class Column(NamedTuple):
 
 FUNDING_COLUMNS = (
     Column("symbol", pl.String(), "as the exchange spells it"),
-    Column("funding_time", UTC_TIME, "calc_time floored to the minute; with symbol, the key"),
+    Column("funding_time", UTC_TIME, "calc_time floored to the minute, up to 1 s early allowed; with symbol, the key"),
     Column("calc_time", UTC_TIME, "when funding was settled, as given: some ms after the hour"),
     Column("interval_hours", pl.Int16(), "hours since the settlement before: 1, 2, 4, 6 or 8; null where nobody tells"),
     Column("funding_rate", pl.Float64(), "share of the position's value that longs paid shorts, as really charged"),
@@ -38,6 +39,8 @@ WIRE_SCHEMA = pl.Schema({name: FUNDING_SCHEMA[name] for name in ("symbol", *VALU
 """What an exchange's parser returns."""
 SETTLEMENT_SCHEMA = pl.Schema({name: FUNDING_SCHEMA[name] for name in (*KEY, *VALUES)})
 """Wire rows with their key."""
+REJECTED_SCHEMA = pl.Schema({"source": pl.String(), "reason": pl.String(), **SETTLEMENT_SCHEMA})
+"""Rows of a source that are not in its settlements, and why."""
 
 CONFLICT_SCHEMA = pl.Schema({
     **{name: FUNDING_SCHEMA[name] for name in (*KEY, "calc_time", "funding_rate")},
@@ -59,22 +62,36 @@ CERTIFICATE_SCHEMA = pl.Schema({
     "checked_at": UTC_TIME,
 })  # fmt: skip
 
-_LONGEST_HOURS = 8
-"""No venue settles less often; a longer step between two settlements is a hole and no interval."""
+INTERVALS = (1, 2, 4, 6, 8)
+"""Hours between settlements, as far as any venue uses them; any other step is a hole and no interval."""
+_EARLY = timedelta(seconds=1)
+"""A settlement stamped this much before its minute still belongs to it; jitter seen is 0 to 14 ms."""
 
 
-def settlements(wire: pl.DataFrame) -> pl.DataFrame:
-    """Wire rows with their key, in key order, each key once: of several rows with one key the last counts."""
-    keyed = wire.with_columns(pl.col("calc_time").dt.truncate("1m").alias("funding_time"))
-    unique = keyed.unique(list(KEY), keep="last", maintain_order=True)
-    return unique.sort(KEY).select(SETTLEMENT_SCHEMA.names())
+def funding_time() -> pl.Expr:
+    """The minute that `calc_time` settles, UTC."""
+    return (pl.col("calc_time") + _EARLY).dt.truncate("1m").alias("funding_time")
 
 
 def with_intervals(rows: pl.DataFrame) -> pl.DataFrame:
-    """Settlements that lie gapless in time, `interval_hours` filled with the whole hours since the one before."""
+    """Settlements of one answer, `interval_hours` filled with the whole hours since the one before.
+
+    Null where that may be a hole: a step that no venue uses, or longer than a step beside it without a second one like
+    it, or off its own UTC grid without one on either side.
+    """
     hours = (pl.col("funding_time").diff().over("symbol").dt.total_minutes() / 60).round().cast(pl.Int16)
-    step = pl.when(hours.is_between(1, _LONGEST_HOURS)).then(hours)
-    return rows.with_columns(pl.coalesce("interval_hours", step).alias("interval_hours"))
+    steps = rows.with_columns(hours.alias("step"))
+    step = pl.when(pl.col("step").is_in(INTERVALS) & _is_interval()).then("step")
+    return steps.with_columns(pl.coalesce("interval_hours", step).alias("interval_hours")).drop("step")
+
+
+def _is_interval() -> pl.Expr:
+    step = pl.col("step")
+    beside = [step.shift(offset).over("symbol") for offset in (1, -1)]
+    again = [(step == other).fill_null(value=False) for other in beside]
+    shortest = pl.all_horizontal([(step < other).fill_null(value=True) for other in beside])
+    on_grid = (pl.col("funding_time").dt.hour() % step == 0).fill_null(value=False)
+    return (on_grid & (again[0] | again[1] | shortest)) | (again[0] & again[1])
 
 
 def with_provenance(rows: pl.DataFrame, source: str, revision: pl.Expr, ingested_at: pl.Expr) -> pl.DataFrame:

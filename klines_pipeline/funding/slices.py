@@ -90,9 +90,12 @@ def slice_entries(frame: pl.DataFrame) -> dict[str, FundingSlice]:
     return {entry.symbol: replace(entry, state=SliceState(entry.state)) for entry in entries}
 
 
-def is_settled(known: FundingSlice | None, day: date, now: datetime) -> bool:
-    """Whether an earlier answer is the last word. Funding settles on the hour, so within an hour nothing new comes."""
-    if known is None or known.answered_until is None:
+def is_settled(known: FundingSlice | None, day: date, now: datetime, *, awaited: bool = False) -> bool:
+    """Whether an earlier answer is the last word. Funding settles on the hour, so within an hour nothing new comes.
+
+    Nothing at all is no last word on a day whose archive is still `awaited`.
+    """
+    if known is None or known.answered_until is None or (awaited and known.state is SliceState.NO_DATA):
         return False
     return known.answered_until >= min(day_end(day), now - (now - EPOCH) % HOUR)
 

@@ -1,4 +1,4 @@
-"""Certificates and the state of the lake, as frames for people and programs."""
+"""Certificates and the state of the lake, as frames for people and programs: of klines and of funding."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -9,32 +9,65 @@ from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
+from klines_pipeline.query.funding import PROOF, funding_certificates, stored_funding_days
 from klines_pipeline.query.tables import collect_days, scan_days
+from klines_pipeline.stages.funding_dataset import FundingDataset, funding_datasets
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import stored_days
 
 _TABLE = "ledger/certificates"
 
+Certified = Dataset | FundingDataset
+"""What has certificates: a paragraph's klines, or the funding of a market."""
+
+
+def certified(datasets: Sequence[Dataset]) -> dict[str, Certified]:
+    """Everything the paragraphs keep that has certificates, by name, such as binance/um/funding."""
+    klines: dict[str, Certified] = {dataset.name: dataset for dataset in datasets}
+    return klines | {str(found): found for found in funding_datasets(datasets)}
+
+
+def symbols_of(dataset: Certified) -> set[str]:
+    """Symbols that klines.yaml names."""
+    paragraphs = dataset.paragraphs if isinstance(dataset, FundingDataset) else (dataset,)
+    return {symbol for paragraph in paragraphs for symbol in paragraph.symbols}
+
 
 def certificates(
     lake: Lake,
-    dataset: Dataset,
+    dataset: Certified,
     *,
     first: date | None = None,
     last: date | None = None,
     symbols: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """Certificates of a dataset with their `date`, by day and symbol; all stored days by default."""
-    where = (dataset.exchange, dataset.market, str(dataset.interval))
-    stored = stored_days(lake, _TABLE, *where)
+    """Certificates of a dataset with their `date`, by day and symbol; all stored days by default.
+
+    Those of funding count settlements and have no column for flat klines.
+    """
+    stored = _stored(lake, dataset)
     days = [day for day in stored if (first is None or day >= first) and (last is None or day <= last)]
     if not days:
         held = f"it has {stored[0]} to {stored[-1]}" if stored else "it has none at all"
         raise ConfigurationError(f"The lake {lake.root} has no certificate of {dataset} for these days: {held}.")
-    frame = scan_days(lake, _TABLE, *where, days=days, schema=CERTIFICATE_SCHEMA)
-    if symbols:
-        frame = frame.filter(pl.col("symbol").is_in(list(symbols)))
-    ordered = frame.select("date", *CERTIFICATE_SCHEMA.names()).sort("date", "symbol")
+    return _read(lake, dataset, days, symbols).sort("date", "symbol")
+
+
+def _stored(lake: Lake, dataset: Certified) -> list[date]:
+    """Days with certificates."""
+    if isinstance(dataset, FundingDataset):
+        return stored_funding_days(lake, PROOF, *dataset.prefix)
+    return stored_days(lake, _TABLE, *dataset.prefix, str(dataset.interval))
+
+
+def _read(lake: Lake, dataset: Certified, days: Sequence[date], symbols: Sequence[str] = ()) -> pl.DataFrame:
+    """Certificates of these days with their `date`, of all symbols or of some."""
+    wanted = pl.col("symbol").is_in(list(symbols)) if symbols else pl.lit(value=True)
+    if isinstance(dataset, FundingDataset):
+        return funding_certificates(lake, *dataset.prefix, days).filter(wanted)
+    where = (*dataset.prefix, str(dataset.interval))
+    frame = scan_days(lake, _TABLE, *where, days=days, schema=CERTIFICATE_SCHEMA).filter(wanted)
+    ordered = frame.select("date", *CERTIFICATE_SCHEMA.names())
     return collect_days(ordered, lake, _TABLE, where, days=days, schema=CERTIFICATE_SCHEMA)
 
 
@@ -44,19 +77,19 @@ def is_settled(rows: pl.DataFrame) -> bool:
 
 
 def status(lake: Lake, datasets: Sequence[Dataset]) -> pl.DataFrame:
-    """One row a dataset: days and symbols stored, klines, completeness, and symbol-days that lack klines by reason."""
+    """One row a dataset, those of funding last: days and symbols stored, klines or settlements, completeness, and
+    symbol-days that lack some, by reason.
+    """
     rows = []
-    for dataset in datasets:
-        where = (dataset.exchange, dataset.market, str(dataset.interval))
-        days = stored_days(lake, _TABLE, *where)
-        lazy = scan_days(lake, _TABLE, *where, days=days, schema=CERTIFICATE_SCHEMA)
-        frame = collect_days(lazy, lake, _TABLE, where, days=days, schema=CERTIFICATE_SCHEMA)
+    for name, dataset in certified(datasets).items():
+        days = _stored(lake, dataset)
+        frame = _read(lake, dataset, days)
         reasons = (
             frame.filter(pl.col("missing") > 0).group_by("reason").len().sort("len", "reason", descending=[True, False])
         )
         expected, present = int(frame["expected"].sum()), int(frame["present"].sum())
         rows.append({
-            "dataset": dataset.name,
+            "dataset": name,
             "days": len(days),
             "first": days[0] if days else None,
             "last": days[-1] if days else None,

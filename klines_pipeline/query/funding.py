@@ -17,7 +17,7 @@ from klines_pipeline.storage.layout import day_of
 from klines_pipeline.storage.tables import read_table
 
 _THREADS = 8
-_TABLE, _PROOF = "funding", "ledger/funding_certificates"
+_TABLE, PROOF = "funding", "ledger/funding_certificates"
 
 
 def load_funding(
@@ -61,30 +61,57 @@ def load_funding(
     return rows.filter(inside).sort(KEY)
 
 
-def _read(lake: Lake, table: str, exchange: str, market: str, days: Sequence[date], schema: pl.Schema) -> pl.DataFrame:
-    """The days' files, whole: a day of funding has a few rows a symbol."""
+def funding_certificates(lake: Lake, exchange: str, market: str, days: Sequence[date]) -> pl.DataFrame:
+    """Certificates of these days with their `date`, in no particular order."""
+    return _read(lake, PROOF, exchange, market, days, CERTIFICATE_SCHEMA, dated=True)
+
+
+def stored_funding_days(lake: Lake, table: str, exchange: str, market: str) -> list[date]:
+    """Days that a funding table or ledger has, in order."""
+    return sorted(day for name in lake.folders(funding_folder(table, exchange, market)) if (day := day_of(name)))
+
+
+def _read(
+    lake: Lake,
+    table: str,
+    exchange: str,
+    market: str,
+    days: Sequence[date],
+    schema: pl.Schema,
+    *,
+    dated: bool = False,
+) -> pl.DataFrame:
+    """The days' files, whole: a day of funding has a few rows a symbol. If `dated`, the day is the first column."""
+
+    def of_day(day: date) -> pl.DataFrame:
+        frame = read_table(lake, funding_file(table, exchange, market, day), schema)
+        return frame.select(pl.lit(day).alias("date"), *schema.names()) if dated else frame
+
+    none = pl.Schema({"date": pl.Date(), **schema} if dated else schema).to_frame()
     with ThreadPoolExecutor(_THREADS, "funding") as pool:
-        paths = (funding_file(table, exchange, market, day) for day in days)
-        return pl.concat(list(pool.map(lambda path: read_table(lake, path, schema), paths)))
+        return pl.concat([none, *pool.map(of_day, days)])
 
 
 def _days_in_lake(lake: Lake, exchange: str, market: str, first: date, last: date) -> list[date]:
-    names = lake.folders(funding_folder(_TABLE, exchange, market))
-    stored = sorted(day for name in names if (day := day_of(name)))
+    stored = stored_funding_days(lake, _TABLE, exchange, market)
     days = [day for day in stored if first <= day <= last]
     if days:
         return days
-    held = f"it has {stored[0]} to {stored[-1]}" if stored else "it has no such table"
+    if not stored:
+        raise ConfigurationError(
+            f"The lake {lake.root} has no funding rates of exchange {exchange!r}, market {market!r}. Check both names; "
+            "a market that settles funding gets them by `funding: true` in klines.yaml."
+        )
     name = f"{exchange}/{market}/funding"
     raise ConfigurationError(
-        f"The lake {lake.root} has no day of {name} from {first} to {last}: {held}. Set `funding: true` in klines.yaml "
-        f"and materialize {name} for these days first."
+        f"The lake {lake.root} has no day of {name} from {first} to {last}: it has {stored[0]} to {stored[-1]}. "
+        f"Materialize {name} for these days first."
     )
 
 
 def _check_symbols(lake: Lake, exchange: str, market: str, days: Sequence[date], wanted: Sequence[str]) -> None:
     """A symbol without any certificate in the range was never asked for."""
-    known = set(_read(lake, _PROOF, exchange, market, days, CERTIFICATE_SCHEMA)["symbol"])
+    known = set(funding_certificates(lake, exchange, market, days)["symbol"])
     for symbol in wanted:
         if symbol not in known:
             raise UnknownNameError("symbol", symbol, known, where=f"The lake {lake.root}, days {days[0]} to {days[-1]}")

@@ -140,6 +140,10 @@ def moment_of(value: Moment, name: str) -> datetime:
             value = datetime.fromisoformat(value)
         except ValueError:
             raise ConfigurationError(f"{name}: {value!r} is not an ISO time such as 2024-01-01T12:30.") from None
+    if not isinstance(value, date):
+        raise ConfigurationError(
+            f"{name}: {value!r} is no moment. Give a date or an ISO time such as 2024-01-01T12:30."
+        )
     if not isinstance(value, datetime):
         return day_start(value)
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

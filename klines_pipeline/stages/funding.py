@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from itertools import groupby
 
-from klines_pipeline.domain.errors import BlockedError, KlinesError, TransientError
+from klines_pipeline.domain.errors import KlinesError, TransientError, UnknownNameError
 from klines_pipeline.domain.utc_day import EPOCH, day_start
 from klines_pipeline.exchanges.funding import FundingSource, FundingSurvey
 from klines_pipeline.exchanges.protocols import Market
@@ -21,6 +21,9 @@ from klines_pipeline.stages import funding_state
 from klines_pipeline.stages.funding_archive import FundingWorkshop, archive_month
 from klines_pipeline.stages.funding_dataset import FundingDataset, FundingUniverse, source_of
 from klines_pipeline.stages.funding_merge import merge
+from klines_pipeline.stages.funding_newcomers import without_archives
+from klines_pipeline.stages.funding_outlook import FundingOutlook
+from klines_pipeline.stages.funding_renewal import Renewed, renew
 from klines_pipeline.stages.funding_results import ArchivedFunding, FundingDay, ToppedUpFunding
 from klines_pipeline.stages.funding_state import MirrorRows
 from klines_pipeline.stages.funding_topup import top_up
@@ -29,7 +32,6 @@ from klines_pipeline.storage.lake import Lake
 _MONTHS_AT_ONCE = 12
 _DOWNLOAD_THREADS = 16
 _REST_THREADS = 8
-_NO_SURVEY = FundingSurvey(None, {}, {}, {})
 
 
 class FundingStage(StrEnum):
@@ -59,16 +61,21 @@ class FundingIngest:
         self.universe = FundingUniverse(self.market, self.dataset, self.log)
 
     def days(self, days: Sequence[date]) -> Iterator[FundingDay]:
-        """Each day's result, in order; `days` ascend. ConfigurationError where the market has no funding."""
+        """Each day's result once, ascending. ConfigurationError where the market or no symbol has funding.
+
+        UnknownNameError, before any day begins, for a symbol that nobody ever had.
+        """
         source = source_of(self.market, self.dataset)
-        months = [(month, tuple(found)) for month, found in groupby(days, key=month_of)]
+        months = [(month, tuple(found)) for month, found in groupby(sorted({*days}), key=month_of)]
         with ExitStack() as stack:
             stack.callback(self.market.api.close)
+            self.universe.check_contracts()
             folder = stack.enter_context(self.lake.incoming())
             downloads = stack.enter_context(ThreadPoolExecutor(_DOWNLOAD_THREADS, "download"))
             rest = stack.enter_context(ThreadPoolExecutor(_REST_THREADS, "rest"))
             stack.callback(downloads.shutdown, wait=True, cancel_futures=True)
-            seen = _Seen(self, source, [month for month, _ in months])
+            lists, asks = FundingStage.VISION in self.stages, FundingStage.REST in self.stages
+            seen = FundingOutlook(self.lake, source, self.universe, days, lists=lists, asks=asks)
             for start in range(0, len(months), _MONTHS_AT_ONCE):
                 part = dict(months[start : start + _MONTHS_AT_ONCE])
                 mirror = MirrorRows(self.lake, source.archive)
@@ -79,49 +86,20 @@ class FundingIngest:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """The exchange's side of a run, looked at once."""
-
-    run: FundingIngest
-    source: FundingSource
-    months: Sequence[date]
-    answer: tuple[FundingSurvey, datetime | None] | None = None
-
-    def look(self) -> tuple[FundingSurvey, datetime | None]:
-        """What is published and the exchange's time; neither where only earlier runs' ledgers are worked on."""
-        if self.answer is None:
-            self.answer = self._ask()
-        return self.answer
-
-    def _ask(self) -> tuple[FundingSurvey, datetime | None]:
-        archive = self.source.archive
-        if archive is None:
-            return _NO_SURVEY, self.source.api.now() if FundingStage.REST in self.run.stages else None
-        if FundingStage.VISION not in self.run.stages:
-            return _NO_SURVEY, None
-        survey = archive.survey(self.run.universe.symbols(), self.months)
-        if survey.now is not None:
-            return survey, survey.now
-        try:
-            return survey, self.source.api.now()
-        except (TransientError, BlockedError) as error:
-            listing = next(iter(survey.failed.values()), "")
-            raise TransientError(f"Neither the bucket nor REST answers: {listing} {error}") from None
-
-
-@dataclass(slots=True)
 class _Stretch:
     """Some months of a run. Its results are by day; whatever ends a day early stands in `errors`."""
 
     run: FundingIngest
     source: FundingSource
-    seen: "_Seen"
+    seen: FundingOutlook
     months: Mapping[date, Sequence[date]]
     mirror: MirrorRows
     work: FundingWorkshop | None
     rest: ThreadPoolExecutor
     archived: dict[date, ArchivedFunding] = field(default_factory=dict)
+    stale: dict[date, ArchivedFunding] = field(default_factory=dict)
     topped_up: dict[date, ToppedUpFunding] = field(default_factory=dict)
+    damaged: dict[date, Mapping[str, str]] = field(default_factory=dict)
     errors: dict[date, str] = field(default_factory=dict)
 
     def results(self) -> Iterator[FundingDay]:
@@ -130,8 +108,9 @@ class _Stretch:
         with ExitStack() as locks:
             self._guarded(days, lambda: self._archive(locks))
             self._guarded(days, self._top_up)
+            renewed = {found[0]: self._renewed(month) for month, found in self.months.items()}
             for day in days:
-                yield self._merged(day)
+                yield self._with_renewed(self._merged(day), renewed.get(day, Renewed()))
 
     def _guarded(self, days: Sequence[date], step: Callable[[], None]) -> None:
         """Run a step; what ends it ends the days it had not finished."""
@@ -139,6 +118,8 @@ class _Stretch:
             if self.run.broken is not None:
                 raise TransientError(f"Not attempted: {self.run.broken}")
             step()
+        except UnknownNameError:
+            raise
         except (KlinesError, OSError) as error:
             self._note(error)
             self.errors = {**dict.fromkeys(days, str(error)), **self.errors}
@@ -166,7 +147,9 @@ class _Stretch:
         try:
             if self.work is not None and now is not None:
                 named = {day: self.run.universe.of_day(survey, day) for day in days}
-                self.archived.update(archive_month(self.work, month, named, survey, now))
+                found = archive_month(self.work, month, named, survey, now)
+                self.archived.update(found.days)
+                self.stale.update(found.stale)
             else:
                 self.archived.update({day: self._from_ledger(day, survey, now) for day in days})
         except (KlinesError, OSError) as error:
@@ -177,28 +160,41 @@ class _Stretch:
         """The day without a look at the bucket."""
         run = self.run
         if self.source.archive is not None:
-            return funding_state.archived_day(run.lake, run.dataset, day, run.universe.named())
+            return funding_state.archived_day(run.lake, run.dataset, day, run.universe.named(day))
         if now is None:
-            return funding_state.asked_day(run.lake, run.dataset, day, run.universe.named())
-        return funding_state.without_archives(day, run.universe.of_day(survey, day), now)
+            return funding_state.asked_day(run.lake, run.dataset, day, run.universe.named(day))
+        return without_archives(run.lake, run.dataset, day, run.universe.of_day(survey, day), survey, now)
 
     # ---- REST and the table
 
     def _top_up(self) -> None:
         if {FundingStage.REST, FundingStage.FUNDING}.isdisjoint(self.run.stages):
             return
-        for day, found in self.archived.items():
-            try:
-                self.mirror.check(found)
-            except KlinesError as error:
-                self.errors[day] = str(error)
-        ready = {day: found for day, found in self.archived.items() if day not in self.errors}
-        if FundingStage.REST in self.run.stages and ready:
-            run = self.run
+        run = self.run
+        both = {**self.archived, **(self.stale if {*run.stages} >= ALL_FUNDING_STAGES else {})}
+        ready = {day: self._without_damaged(found) for day, found in both.items() if day not in self.errors}
+        self.archived.update({day: found for day, found in ready.items() if day in self.archived})
+        self.stale.update({day: found for day, found in ready.items() if day in self.stale})
+        if FundingStage.REST in run.stages and ready:
             self.topped_up = top_up(run.lake, self.source.api, run.dataset, ready, self.mirror, self.rest)
 
+    def _without_damaged(self, found: ArchivedFunding) -> ArchivedFunding:
+        """Symbols whose archive in the lake cannot be read are failed and keep what they had."""
+        damaged = self.damaged[found.day] = self.mirror.damaged(found)
+        left = tuple(symbol for symbol in found.symbols if symbol not in damaged)
+        return replace(found, symbols=left)
+
+    def _renewed(self, month: date) -> Renewed:
+        """Other days of the month, made anew where an archive was rewritten; by a run of all stages only."""
+        run, stale = self.run, {day: found for day, found in self.stale.items() if month_of(day) == month}
+        if not stale or not {*run.stages} >= ALL_FUNDING_STAGES:
+            return Renewed()
+        renewed = renew(run.lake, run.dataset, stale, self.topped_up, self.damaged, self.mirror)
+        run.log(f"{run.dataset}: an archive of {month:%Y-%m} was rewritten; {len(renewed.days)} other day(s) renewed.")
+        return renewed
+
     def _merged(self, day: date) -> FundingDay:
-        result = FundingDay(day, self.archived.get(day), self.topped_up.get(day))
+        result = FundingDay(day, self.archived.get(day), self.topped_up.get(day), damaged=self.damaged.get(day, {}))
         try:
             if day in self.errors:
                 raise KlinesError(self.errors[day])
@@ -211,6 +207,15 @@ class _Stretch:
             return _failed(result, self.run.stages, str(error))
         return replace(result, failures=_failures(result, self.run.stages))
 
+    def _with_renewed(self, result: FundingDay, renewed: Renewed) -> FundingDay:
+        """The month's first day tells what became of its stale ones."""
+        if renewed.problem is None:
+            return replace(result, renewed=renewed.days)
+        failures = {**result.failures}
+        text = failures.get(FundingStage.FUNDING.value)
+        failures[FundingStage.FUNDING.value] = " ".join(part for part in (text, renewed.problem) if part)
+        return replace(result, renewed=renewed.days, failures=failures)
+
 
 def _failed(result: FundingDay, stages: Collection[FundingStage], error: str) -> FundingDay:
     """An error ended the day: the stages that had not finished are failed."""
@@ -221,10 +226,10 @@ def _failed(result: FundingDay, stages: Collection[FundingStage], error: str) ->
 
 def _failures(result: FundingDay, stages: Collection[FundingStage]) -> dict[str, str]:
     """Why the day must be reported failed, by stage: symbols that could not be had."""
-    archived = _named(result.archived.failed) if result.archived else None
-    asked = _named(result.topped_up.failed) if result.topped_up else None
-    merged = " ".join(text for text in (archived, asked) if text) or None
-    reasons = dict(zip(FundingStage, (archived, asked, merged), strict=True))
+    archived = result.archived.failed if result.archived else {}
+    asked = result.topped_up.failed if result.topped_up else {}
+    named = (_named({**part, **result.damaged}) for part in (archived, asked, {**archived, **asked}))
+    reasons = dict(zip(FundingStage, named, strict=True))
     return {stage.value: text for stage, text in reasons.items() if text and stage in stages}
 
 

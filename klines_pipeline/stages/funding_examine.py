@@ -19,10 +19,8 @@ from klines_pipeline.klines.quality import (
 )
 from klines_pipeline.stages.examine import Finding
 from klines_pipeline.stages.funding_dataset import FundingDataset
-from klines_pipeline.stages.funding_state import paths_of
-from klines_pipeline.storage.funding_layout import funding_folder
+from klines_pipeline.stages.funding_state import paths_of, stored_days
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import day_of
 from klines_pipeline.storage.tables import read_table
 
 
@@ -81,8 +79,7 @@ def examine_funding(lake: Lake, dataset: FundingDataset, days: Sequence[date]) -
 
 def latest_funding_days(lake: Lake, dataset: FundingDataset, count: int) -> list[date]:
     """The last days the table has; ConfigurationError where it has none."""
-    names = lake.folders(funding_folder("funding", *dataset.prefix))
-    days = sorted(day for name in names if (day := day_of(name)))
+    days = stored_days(lake, dataset)
     if not days:
         raise ConfigurationError(f"{dataset} has no day in the lake yet. Materialize one first.")
     return days[-count:]

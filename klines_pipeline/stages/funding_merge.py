@@ -15,19 +15,26 @@ from klines_pipeline.domain.utc_day import EPOCH, day_end, to_microseconds
 from klines_pipeline.funding.certificate import Evidence, certify
 from klines_pipeline.funding.expected import HOUR, SETTLING
 from klines_pipeline.funding.merge import Merged, disagreeing_symbols, merge_funding
-from klines_pipeline.funding.schema import CERTIFICATE_SCHEMA, CONFLICT_SCHEMA, FUNDING_SCHEMA, KEY
+from klines_pipeline.funding.schema import (
+    CERTIFICATE_SCHEMA,
+    CONFLICT_SCHEMA,
+    FUNDING_SCHEMA,
+    KEY,
+    REJECTED_SCHEMA,
+    VISION,
+)
 from klines_pipeline.funding.slices import FundingSlice
 from klines_pipeline.stages.funding_dataset import FundingDataset
 from klines_pipeline.stages.funding_neighbours import neighbours_of
 from klines_pipeline.stages.funding_results import ArchivedFunding, MergedFunding, ToppedUpFunding
-from klines_pipeline.stages.funding_state import QUARANTINED, MirrorRows, paths_of
+from klines_pipeline.stages.funding_state import QUARANTINED, MirrorRows, keep_rejected, paths_of
 from klines_pipeline.storage.funding_layout import FundingPaths
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import read_metadata, read_table, to_parquet
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Raise it when the same inputs would give another table or certificate."""
-_INPUTS, _ROWS, _BYTES = "funding.inputs", "funding.rows", "funding.bytes"
+_INPUTS, _ROWS, _BYTES, _REJECTED = "funding.inputs", "funding.rows", "funding.bytes", "funding.rejected"
 _HTTP_OK = 200
 _TICK = timedelta(microseconds=1)
 
@@ -49,6 +56,8 @@ def merge(
         _with_others(merged.table, read_table(lake, paths.funding, FUNDING_SCHEMA), wanted),
         _with_others(merged.conflicts, read_table(lake, paths.conflicts, CONFLICT_SCHEMA), wanted),
     )
+    stale = (pl.col("source") == VISION) & pl.col("symbol").is_in(wanted)
+    keep_rejected(lake, paths, mirror.rejected_of_day(archived), instead_of=stale)
     old = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
     return _publish(lake, paths, whole, _with_others(_keep_check_times(certificates, old), old, wanted), inputs)
 
@@ -122,8 +131,8 @@ def _unchanged(lake: Lake, paths: FundingPaths, inputs: str) -> MergedFunding | 
     if known.get(_INPUTS) != inputs or str(lake.size(paths.funding)) != known.get(_BYTES):
         return None
     certificates = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
-    rows, size = int(known[_ROWS]), int(known[_BYTES])
-    return MergedFunding(paths.day, certificates, rows, size, lake.uri(paths.funding), changed=False)
+    rows, size, rejected = int(known[_ROWS]), int(known[_BYTES]), int(known[_REJECTED])
+    return MergedFunding(paths.day, certificates, rows, size, lake.uri(paths.funding), changed=False, rejected=rejected)
 
 
 def _publish(lake: Lake, paths: FundingPaths, merged: Merged, certificates: pl.DataFrame, inputs: str) -> MergedFunding:
@@ -133,9 +142,11 @@ def _publish(lake: Lake, paths: FundingPaths, merged: Merged, certificates: pl.D
     content = to_parquet(merged.table, paths.identity)
     changed = lake.publish(paths.funding, content)
     rows, size = merged.table.height, len(content)
-    metadata = {**paths.identity, _INPUTS: inputs, _ROWS: str(rows), _BYTES: str(size)}
-    lake.publish(paths.certificates, to_parquet(certificates, metadata))
-    return MergedFunding(paths.day, certificates, rows, size, lake.uri(paths.funding), changed=changed)
+    rejected = read_table(lake, paths.rejected, REJECTED_SCHEMA).height
+    counts = {_ROWS: str(rows), _BYTES: str(size), _REJECTED: str(rejected)}
+    lake.publish(paths.certificates, to_parquet(certificates, {**paths.identity, _INPUTS: inputs, **counts}))
+    path = lake.uri(paths.funding)
+    return MergedFunding(paths.day, certificates, rows, size, path, changed=changed, rejected=rejected)
 
 
 def _keep_check_times(new: pl.DataFrame, old: pl.DataFrame) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.domain.utc_day import day_end, day_start
 from klines_pipeline.funding.expected import Settlement
+from klines_pipeline.funding.months import month_of
 from klines_pipeline.funding.slices import FundingSlice
 from klines_pipeline.klines.ledgers import ArchiveEntry
 from klines_pipeline.stages.funding_state import MirrorRows
@@ -31,7 +32,7 @@ def neighbours_of(entry: ArchiveEntry, asked: FundingSlice | None, day: date, mi
     """A symbol-day's neighbours; a verified archive knows those of its month."""
     before, after, archived = None, None, list[Settlement]()
     if entry.state is ArchiveState.OK:
-        settled = mirror.settled(entry)
+        settled = mirror.settled(entry, month_of(day))
         first = bisect_left(settled, day_start(day), key=_time)
         past = bisect_left(settled, day_end(day), key=_time)
         before = settled[first - 1] if first else None

@@ -52,6 +52,8 @@ class MergedFunding:
     bytes: int
     path: str
     changed: bool
+    rejected: int = 0
+    """Rows a source had that are not in the table."""
 
     def total(self, column: str) -> int:
         """Sum of a certificate column over the symbols."""
@@ -66,10 +68,16 @@ class MergedFunding:
 
 @dataclass(frozen=True, slots=True)
 class FundingDay:
-    """One day through the stages that ran. `failures` names, by stage, why the day must be reported failed."""
+    """One day through the stages that ran. `failures` names, by stage, why the day must be reported failed.
+
+    `damaged` are the symbols left out since their archive in the lake cannot be read, and why.
+    `renewed`, on the first day of a month in the run, are other days of it, made anew from a rewritten archive.
+    """
 
     day: date
     archived: ArchivedFunding | None = None
     topped_up: ToppedUpFunding | None = None
     merged: MergedFunding | None = None
+    damaged: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
+    renewed: tuple[date, ...] = ()

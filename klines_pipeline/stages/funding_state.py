@@ -2,20 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 
 import polars as pl
 
-from klines_pipeline.domain.errors import DamagedFileError, IncompleteError
+from klines_pipeline.domain.errors import DamagedFileError, IncompleteError, KlinesError
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.domain.utc_day import EPOCH
-from klines_pipeline.exchanges.funding import FundingArchive
+from klines_pipeline.exchanges.funding import FundingArchive, ParsedMonth
 from klines_pipeline.funding.expected import Settlement
-from klines_pipeline.funding.months import month_of
+from klines_pipeline.funding.months import month_after, month_of
 from klines_pipeline.funding.schema import (
     CERTIFICATE_SCHEMA,
     FUNDING_SCHEMA,
+    REJECTED_SCHEMA,
     SETTLEMENT_SCHEMA,
     UTC_TIME,
     VISION,
@@ -28,9 +29,10 @@ from klines_pipeline.stages.funding_results import ArchivedFunding, ToppedUpFund
 from klines_pipeline.stages.verdict import absent
 from klines_pipeline.stages.versions import path_of
 from klines_pipeline.storage import layout
-from klines_pipeline.storage.funding_layout import FundingPaths
+from klines_pipeline.storage.funding_layout import FundingPaths, funding_folder
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.tables import read_table
+from klines_pipeline.storage.layout import day_of
+from klines_pipeline.storage.tables import read_table, to_parquet
 
 QUARANTINED = (ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH)
 
@@ -55,6 +57,20 @@ def load_rest(lake: Lake, dataset: FundingDataset, day: date) -> pl.DataFrame:
     return read_table(lake, paths_of(dataset, day).rest_funding, FUNDING_SCHEMA)
 
 
+def keep_rejected(lake: Lake, paths: FundingPaths, rows: pl.DataFrame, *, instead_of: pl.Expr | None = None) -> None:
+    """Add rows to the day's ledger of rejected ones, each once; `instead_of` says which of the old ones to drop."""
+    old = read_table(lake, paths.rejected, REJECTED_SCHEMA)
+    kept = old if instead_of is None else old.filter(~instead_of)
+    ledger = pl.concat([kept, rows]).unique(maintain_order=True).sort("symbol", "funding_time", maintain_order=True)
+    if not ledger.equals(old):
+        lake.publish(paths.rejected, to_parquet(ledger))
+
+
+def stored_days(lake: Lake, dataset: FundingDataset) -> list[date]:
+    """Days the table has, in order."""
+    return sorted(day for name in lake.folders(funding_folder("funding", *dataset.prefix)) if (day := day_of(name)))
+
+
 def archived_day(lake: Lake, dataset: FundingDataset, day: date, named: Iterable[str]) -> ArchivedFunding:
     """The archives of the day as the ledger has them; IncompleteError where a symbol named was never looked for."""
     entries = load_entries(lake, dataset, day)
@@ -70,15 +86,10 @@ def archived_day(lake: Lake, dataset: FundingDataset, day: date, named: Iterable
 
 
 def asked_day(lake: Lake, dataset: FundingDataset, day: date, named: Iterable[str]) -> ArchivedFunding:
-    """A day of a market without archives, as the slices ledger has it."""
+    """A day of a market without archives, as the ledgers have it."""
     asked = load_slices(lake, dataset, day) if dataset.has_filters else {}
-    return without_archives(day, sorted({*named, *asked}), EPOCH)
-
-
-def without_archives(day: date, symbols: Iterable[str], now: datetime) -> ArchivedFunding:
-    """The archives of a market that publishes none."""
-    wanted = tuple(symbols)
-    return ArchivedFunding(day, wanted, {symbol: absent(symbol, "") for symbol in wanted}, now)
+    known, wanted = load_entries(lake, dataset, day), tuple(sorted({*named, *asked}))
+    return ArchivedFunding(day, wanted, {name: known.get(name) or absent(name, "") for name in wanted}, EPOCH)
 
 
 def topped_up_day(lake: Lake, dataset: FundingDataset, archived: ArchivedFunding) -> ToppedUpFunding:
@@ -101,36 +112,35 @@ class MirrorRows:
 
     lake: Lake
     archive: FundingArchive | None
-    known: dict[tuple[str, str | None], pl.DataFrame] = field(default_factory=dict)
+    known: dict[tuple[str, str | None], ParsedMonth] = field(default_factory=dict)
     times: dict[tuple[str, str | None], list[Settlement]] = field(default_factory=dict)
 
-    def note(self, key: str, digest: str | None, rows: pl.DataFrame) -> None:
+    def note(self, key: str, digest: str | None, month: ParsedMonth) -> None:
         """Rows just parsed from a download."""
-        self.known[key, digest] = rows
+        self.known[key, digest] = month
 
-    def of(self, entry: ArchiveEntry) -> pl.DataFrame:
-        """The whole month's settlements of one archive, in SETTLEMENT_SCHEMA."""
+    def of(self, entry: ArchiveEntry, month: date) -> ParsedMonth:
+        """The whole of one archive; `month` is the first day of the one it is of."""
         if self.archive is None or entry.state not in (ArchiveState.OK, *QUARANTINED):
-            return SETTLEMENT_SCHEMA.to_frame()
+            return ParsedMonth(SETTLEMENT_SCHEMA.to_frame(), REJECTED_SCHEMA.to_frame())
         name = (entry.key, entry.sha256_actual)
         if name not in self.known:
             text = self.archive.open(self._bytes(entry), entry.key)
-            month = month_of(entry.first_open_time.date()) if entry.first_open_time else date.min
-            self.known[name] = self.archive.parse(entry.symbol, text, month).rows
+            self.known[name] = self.archive.parse(entry.symbol, text, month)
         return self.known[name]
 
-    def settled(self, entry: ArchiveEntry) -> list[Settlement]:
+    def settled(self, entry: ArchiveEntry, month: date) -> list[Settlement]:
         """When one archive says that funding was settled, ascending."""
         name = (entry.key, entry.sha256_actual)
         if name not in self.times:
-            rows = self.of(entry).select("funding_time", "interval_hours")
+            rows = self.of(entry, month).rows.select("funding_time", "interval_hours")
             self.times[name] = [Settlement(*row) for row in rows.iter_rows()]
         return self.times[name]
 
     def of_day(self, archived: ArchivedFunding, *states: ArchiveState) -> pl.DataFrame:
         """The day's settlements of all its archives in one of the states, as rows of the table."""
         wanted = [archived.entries[name] for name in archived.symbols if archived.entries[name].state in states]
-        frames = [SETTLEMENT_SCHEMA.to_frame(), *(self.of(entry) for entry in wanted)]
+        frames = [SETTLEMENT_SCHEMA.to_frame(), *(self.of(entry, month_of(archived.day)).rows for entry in wanted)]
         rows = pl.concat(frames).filter(pl.col("funding_time").dt.date() == archived.day)
         versions = pl.DataFrame(
             [(entry.symbol, entry.revision, entry.first_seen_at) for entry in wanted],
@@ -140,10 +150,22 @@ class MirrorRows:
         joined = rows.join(versions, on="symbol", how="left", maintain_order="left")
         return with_provenance(joined, VISION, pl.col("version"), pl.col("seen"))
 
-    def check(self, archived: ArchivedFunding) -> None:
-        """Read the day's archives; DamagedFileError names one that is not what was verified."""
+    def rejected_of_day(self, archived: ArchivedFunding) -> pl.DataFrame:
+        """Rows of the day that its archives have and that do not count; those of another month, at the nearest day."""
+        first = month_of(archived.day)
+        months = (self.of(archived.entries[symbol], first).rejected for symbol in archived.symbols)
+        nearest = pl.col("funding_time").dt.date().clip(first, month_after(first) - timedelta(days=1))
+        return pl.concat([REJECTED_SCHEMA.to_frame(), *months]).filter(nearest == archived.day)
+
+    def damaged(self, archived: ArchivedFunding) -> dict[str, str]:
+        """Read the day's archives: symbols with one that is not what was verified, each with what to do."""
+        found = dict[str, str]()
         for symbol in archived.symbols:
-            self.of(archived.entries[symbol])
+            try:
+                self.of(archived.entries[symbol], month_of(archived.day))
+            except KlinesError as error:
+                found[symbol] = str(error)
+        return found
 
     def _bytes(self, entry: ArchiveEntry) -> bytes:
         """The version judged: in its place, or set aside since another day of the month met a newer one."""

@@ -1,24 +1,33 @@
 """Top up funding: ask REST, once a symbol and stretch of days, for the settlements that no verified archive holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import polars as pl
 
-from klines_pipeline.domain.errors import BannedError, BlockedError, RejectedRequestError, TransientError
-from klines_pipeline.domain.states import ANSWERED, NEVER_ASKED, ArchiveState, SliceState
+from klines_pipeline.domain.errors import BlockedError, TransientError
+from klines_pipeline.domain.states import NEVER_ASKED, ArchiveState, Life, SliceState
 from klines_pipeline.domain.utc_day import EPOCH, day_end, day_start
-from klines_pipeline.exchanges.funding import FundingAnswer, FundingApi
+from klines_pipeline.exchanges.funding import FundingApi
 from klines_pipeline.funding.expected import due_times
-from klines_pipeline.funding.schema import FUNDING_SCHEMA, KEY, REST, with_intervals, with_provenance
-from klines_pipeline.funding.slices import FundingSlice, is_settled, spans, to_frame, window
+from klines_pipeline.funding.months import is_awaited
+from klines_pipeline.funding.schema import (
+    FUNDING_SCHEMA,
+    KEY,
+    REJECTED_SCHEMA,
+    REST,
+    with_intervals,
+    with_provenance,
+)
+from klines_pipeline.funding.slices import FundingSlice, is_settled, spans, to_frame
 from klines_pipeline.klines.ledgers import ArchiveEntry
+from klines_pipeline.stages.funding_asking import FundingOutcome, ask_funding, slice_of
 from klines_pipeline.stages.funding_dataset import FundingDataset
 from klines_pipeline.stages.funding_neighbours import neighbours_of
 from klines_pipeline.stages.funding_results import ArchivedFunding, ToppedUpFunding
-from klines_pipeline.stages.funding_state import MirrorRows, load_rest, load_slices, paths_of
+from klines_pipeline.stages.funding_state import MirrorRows, keep_rejected, load_rest, load_slices, paths_of
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import to_parquet
 
@@ -34,21 +43,8 @@ class _Day:
     rows: pl.DataFrame
     asked: dict[str, FundingSlice] = field(default_factory=dict)
     fresh: list[pl.DataFrame] = field(default_factory=list)
+    rejected: list[pl.DataFrame] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What became of one request for a symbol's days."""
-
-    symbol: str
-    days: Sequence[date]
-    end: datetime
-    state: SliceState
-    answer: FundingAnswer | None = None
-    error: str | None = None
-    http_status: int | None = None
-    attempts: int = 0
 
 
 def top_up(
@@ -59,7 +55,10 @@ def top_up(
     mirror: MirrorRows,
     pool: Executor,
 ) -> dict[date, ToppedUpFunding]:
-    """Ask what is missing on any of the days and record it on each. The time is REST's where REST is needed."""
+    """Ask what is missing on any of the days and record it on each. The time is REST's where REST is needed.
+
+    Requests are counted on the first day given.
+    """
     before = api.requests
     days = {
         day: _Day(found, load_slices(lake, dataset, day), load_rest(lake, dataset, day))
@@ -71,11 +70,11 @@ def top_up(
         now, error = _server_time(api, now)
         open_days = _open(days, mirror, now)
     requests = [(name, span) for name, wanted in sorted(open_days.items()) for span in spans(wanted)]
-    for outcome in pool.map(lambda wanted: _ask(api, wanted[0], wanted[1], now, error), requests):
+    for outcome in pool.map(lambda wanted: ask_funding(api, wanted[0], wanted[1], now, error), requests):
         _spread(outcome, days)
     asked = api.requests - before
     results = {day: _finish(lake, dataset, found, now) for day, found in days.items()}
-    first = min(results, default=None)
+    first = next(iter(archived), None)
     return {day: replace(found, requests=asked) if day == first else found for day, found in results.items()}
 
 
@@ -100,9 +99,17 @@ def _open(days: Mapping[date, _Day], mirror: MirrorRows, now: datetime) -> dict[
             entry = found.archived.entries[symbol]
             if entry.life in NEVER_ASKED or entry.state is ArchiveState.UNAVAILABLE:
                 continue
-            if not is_settled(found.slices.get(symbol), day, now) and not _is_whole(found, entry, mirror, now):
+            settled = is_settled(found.slices.get(symbol), day, now, awaited=_is_awaited(entry, day, now))
+            if not settled and not _is_whole(found, entry, mirror, now):
                 wanted.setdefault(symbol, []).append(day)
     return wanted
+
+
+def _is_awaited(entry: ArchiveEntry, day: date, now: datetime) -> bool:
+    """Whether nobody but REST speaks for the day yet. After a last archive REST's word is enough."""
+    if entry.life is Life.PERHAPS_DELISTED or entry.state not in (ArchiveState.NOT_PUBLISHED, ArchiveState.NO_ARCHIVE):
+        return False
+    return is_awaited(day, now, archived=entry.state is ArchiveState.NOT_PUBLISHED)
 
 
 def _is_whole(found: _Day, entry: ArchiveEntry, mirror: MirrorRows, now: datetime) -> bool:
@@ -114,73 +121,24 @@ def _is_whole(found: _Day, entry: ArchiveEntry, mirror: MirrorRows, now: datetim
     return len(due_times(near.archived, day, now=now, before=near.before, after=near.after)) == len(near.archived)
 
 
-# ---- asking
+# ---- keeping
 
 
-def _ask(api: FundingApi, symbol: str, span: tuple[date, date], now: datetime, error: Exception | None) -> _Outcome:
-    """One request; every way it can end has a state."""
-    first, last = span
-    days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
-    start, end = window(first, last, now)
-
-    def failed(state: SliceState, error: Exception, status: int | None, attempts: int) -> _Outcome:
-        return _Outcome(symbol, days, now, state, None, str(error), status, attempts)
-
-    try:
-        if error is not None:
-            raise error
-        answer = api.settlements(symbol, start, end)
-    except BlockedError as blocked:
-        return failed(SliceState.BLOCKED, blocked, blocked.http_status, 1)
-    except RejectedRequestError as refused:
-        return failed(SliceState.UNAVAILABLE, refused, refused.http_status, 1)
-    except TransientError as passing:
-        state = SliceState.BANNED if isinstance(passing, BannedError) else SliceState.UNAVAILABLE
-        return failed(state, passing, passing.http_status, passing.attempts)
-    return _Outcome(symbol, days, now, SliceState.OK, answer, None, answer.http_status, answer.attempts)
-
-
-def _spread(outcome: _Outcome, days: Mapping[date, _Day]) -> None:
+def _spread(outcome: FundingOutcome, days: Mapping[date, _Day]) -> None:
     """Hand each day its part of an answer."""
-    rows = FUNDING_SCHEMA.to_frame()
+    rows, rejected = FUNDING_SCHEMA.to_frame(), REJECTED_SCHEMA.to_frame()
     if outcome.answer is not None:
+        rejected = outcome.answer.rejected
         seen = pl.lit(outcome.answer.completed_at)
         rows = with_provenance(with_intervals(outcome.answer.rows), REST, pl.lit(0), seen)
     for day in outcome.days:
-        part = rows.filter(pl.col("funding_time").is_between(day_start(day), day_end(day), closed="left"))
-        days[day].asked[outcome.symbol] = _entry(outcome, day, rows, part, days[day].slices.get(outcome.symbol))
+        inside = pl.col("funding_time").is_between(day_start(day), day_end(day), closed="left")
+        part = rows.filter(inside)
+        days[day].asked[outcome.symbol] = slice_of(outcome, day, rows, part, days[day].slices.get(outcome.symbol))
         days[day].fresh.append(part)
+        days[day].rejected.append(rejected.filter(inside))
         if outcome.state in _FAILED:
             days[day].failed[outcome.symbol] = outcome.error or ""
-
-
-def _entry(
-    outcome: _Outcome, day: date, rows: pl.DataFrame, part: pl.DataFrame, before: FundingSlice | None
-) -> FundingSlice:
-    """The ledger's row; a failure does not undo an answer there was."""
-    if outcome.answer is None and before is not None and before.state in ANSWERED:
-        found = before
-    else:
-        end = min(day_end(day), outcome.end)
-        found = FundingSlice(symbol=outcome.symbol, start=day_start(day), end=end, state=outcome.state)
-    found = replace(found, attempts=outcome.attempts, http_status=outcome.http_status, error=outcome.error)
-    if outcome.answer is None:
-        return found
-    earlier: datetime | None = rows.filter(pl.col("funding_time") < day_start(day))["funding_time"].max()  # type: ignore[assignment]
-    later = rows.filter(pl.col("funding_time") >= day_end(day)).head(1)
-    return replace(
-        found,
-        state=SliceState.OK if part.height else SliceState.NO_DATA,
-        rows=part.height,
-        previous_settlement=earlier,
-        following_settlement=later["funding_time"].item() if later.height else None,
-        following_hours=later["interval_hours"].item() if later.height else None,
-        url=outcome.answer.url,
-        requested_at=outcome.answer.completed_at,
-    )
-
-
-# ---- keeping
 
 
 def _finish(lake: Lake, dataset: FundingDataset, found: _Day, now: datetime) -> ToppedUpFunding:
@@ -190,6 +148,7 @@ def _finish(lake: Lake, dataset: FundingDataset, found: _Day, now: datetime) -> 
     if found.asked:
         if rows.height:
             lake.publish(paths.rest_funding, to_parquet(rows, paths.identity))
+        keep_rejected(lake, paths, pl.concat(found.rejected))
         lake.publish(paths.slices, to_parquet(to_frame([slices[symbol] for symbol in sorted(slices)])))
     asked = found.asked.values()
     return ToppedUpFunding(

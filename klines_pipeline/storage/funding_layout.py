@@ -48,6 +48,16 @@ class FundingPaths:
         return self._part("ledger/funding_certificates")
 
     @property
+    def revisions(self) -> str:
+        """Ledger of a month, one row a version of an archive; it lies at the month's first day."""
+        return FundingPaths(self.exchange, self.market, self.day.replace(day=1))._part("ledger/funding_revisions")
+
+    @property
+    def rejected(self) -> str:
+        """Rows that are not in the table although a source had them; those of another month, at the nearest day."""
+        return self._part("ledger/funding_rejected")
+
+    @property
     def conflicts(self) -> str:
         """Rates on which archive and REST disagree."""
         return self._part("ledger/funding_conflicts")

@@ -81,6 +81,7 @@ def test_a_range_is_one_run_with_its_own_metadata_for_each_day(
     assert len(days) == 20
     assert {values["rows"] for values in days.values()} == {12}
     assert days["2025-02-12"]["rows_from_rest"] == 1
+    assert {(values["rows_rejected"], values["days_renewed"]) for values in days.values()} == {(0, 0)}
     assert days["2025-03-01"]["rows_from_vision"] == days["2025-03-01"]["settlements_missing"] == 0
     assert days["2025-03-01"]["completeness_pct"] == 100.0
     assert Path(days["2025-03-01"]["path"]).is_file()
@@ -130,6 +131,20 @@ def test_an_archive_that_differs_from_its_checksum_is_a_warning_with_the_days(
     assert result.success
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert check.metadata["examples"].value == ["2025-02-28 ETHUSDT: 1"]
+
+
+def test_a_symbol_nobody_ever_had_fails_the_run_with_the_nearest_name(
+    exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    text = "datasets: [{market: um, interval: 1h, start: 2024-01-01, symbols: [BTCUSTD, ETHUSDT], funding: true}]"
+
+    result = run(built(exchange, tmp_path, text), instance, "2025-03-01", "2025-03-01", VISION, REST, FUNDING)
+
+    assert not result.success
+    [failure] = [event for event in result.all_events if event.is_step_failure and "checks" not in str(event.step_key)]
+    assert "binance/um/funding, symbols: unknown symbol 'BTCUSTD'. The nearest valid one is 'BTCUSDT'" in str(
+        failure.step_failure_data.user_failure_data.description
+    )
 
 
 def test_a_settlement_nobody_explains_is_a_warning(

@@ -63,6 +63,17 @@ def test_a_settlement_lost_within_the_day(evidence: Evidence, reason: str) -> No
         (replace(UNASKED, archive=ArchiveState.NOT_PUBLISHED, life=Life.PERHAPS_DELISTED), "not_published"),
         (replace(ASKED, life=Life.FIRST_DAY), "not_listed"),
         (replace(ASKED, life=Life.LAST_DAY), "delisted"),
+        (replace(ASKED, life=Life.LAST_DAY, after=Settlement(at(24), 8)), "exchange_halt"),
+        (
+            replace(
+                ASKED,
+                archive=ArchiveState.NOT_PUBLISHED,
+                life=Life.PERHAPS_DELISTED,
+                before=Settlement(at(-8), 8),
+                after=Settlement(at(24), 8),
+            ),
+            "no_data",
+        ),
         (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED), "no_data"),
         (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED, after=Settlement(at(40), 8)), "not_listed"),
         (
@@ -75,6 +86,18 @@ def test_a_settlement_lost_within_the_day(evidence: Evidence, reason: str) -> No
             "no_data",
         ),
         (replace(ASKED, archive=ArchiveState.NO_ARCHIVE, after=Settlement(at(40), 8)), "no_data"),
+        (replace(ASKED, archive=ArchiveState.NO_ARCHIVE, life=Life.NOT_LISTED), "not_listed"),
+        (replace(ASKED, archive=ArchiveState.NO_ARCHIVE, life=Life.FIRST_DAY), "not_listed"),
+        (replace(ASKED, archive=ArchiveState.NO_ARCHIVE, life=Life.FIRST_DAY, before=Settlement(at(-8), 8)), "no_data"),
+        (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED, life=Life.FIRST_DAY), "not_listed"),
+        (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED, life=Life.FIRST_DAY, refused=True), "no_data"),
+        (replace(ASKED, archive=ArchiveState.CORRUPT, life=Life.FIRST_DAY), "corrupt"),
+        (replace(ASKED, archive=ArchiveState.NO_ARCHIVE, life=Life.DELISTED), "delisted"),
+        (replace(ASKED, archive=ArchiveState.NO_ARCHIVE, life=Life.LAST_DAY, refused=True), "no_data"),
+        (replace(ASKED, life=Life.FIRST_DAY, refused=True), "not_listed"),
+        (replace(ASKED, life=Life.LAST_DAY, refused=True), "delisted"),
+        (replace(ASKED, archive=ArchiveState.NOT_PUBLISHED, life=Life.PERHAPS_DELISTED, refused=True), "delisted"),
+        (replace(ASKED, refused=True), "no_data"),
     ],
 )
 def test_a_day_without_any_settlement(evidence: Evidence, reason: str) -> None:
@@ -84,11 +107,29 @@ def test_a_day_without_any_settlement(evidence: Evidence, reason: str) -> None:
     assert found["missing_ranges"] == [{"start": at(0), "end": at(24)}]
 
 
+@pytest.mark.parametrize("archive", [ArchiveState.OK, ArchiveState.NO_ARCHIVE])
+@pytest.mark.parametrize("life", [Life.LAST_DAY, None])
+def test_what_lacks_after_a_last_settlement_is_delisted_though_rest_forgot_the_name(
+    life: Life | None, archive: ArchiveState
+) -> None:
+    found = certificate(rows("BTCUSDT", [0]), replace(ASKED, archive=archive, life=life, refused=True))
+
+    assert (found["missing"], found["reason"]) == (2, "delisted" if life else "no_data")
+
+
 def test_what_lacks_before_a_first_settlement_was_not_listed_and_what_lacks_later_is_a_halt() -> None:
     found = certificate(rows("BTCUSDT", [8], interval_hours=4), replace(ASKED, life=Life.FIRST_DAY))
 
     assert found["missing"] == 5
     assert found["reason"] == "exchange_halt+not_listed"
+
+
+def test_a_distance_that_the_interval_before_a_switch_explains_is_a_switch_once_rest_has_answered() -> None:
+    switched = pl.concat([rows("BTCUSDT", [0, 8]), rows("BTCUSDT", [16, 20], interval_hours=4)])
+
+    found = [certificate(switched, evidence) for evidence in (ASKED, UNASKED)]
+
+    assert [(row["expected"], row["missing"], row["reason"]) for row in found] == [(4, 0, None), (5, 1, "unavailable")]
 
 
 def test_a_fingerprint_changes_with_a_rate_and_not_with_the_source() -> None:

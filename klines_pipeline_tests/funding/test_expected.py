@@ -17,9 +17,11 @@ def due(
     now: datetime = LATER,
     before: Settlement | None = None,
     after: Settlement | None = None,
+    answered_until: datetime | None = None,
 ) -> list[float]:
     """Hours of the day."""
-    return [(time - at(0)).total_seconds() / 3600 for time in due_times(held, DAY, now=now, before=before, after=after)]
+    times = due_times(held, DAY, now=now, before=before, after=after, answered_until=answered_until)
+    return [(time - at(0)).total_seconds() / 3600 for time in times]
 
 
 @pytest.mark.parametrize("hours", [1, 2, 4, 6, 8])
@@ -41,8 +43,38 @@ def test_an_interval_that_changes_within_the_day_leaves_no_gap() -> None:
     assert due(switched) == [0, 8, 12, 16, 20]
 
 
-def test_an_archive_that_names_the_new_interval_early_leaves_no_gap_either() -> None:
-    assert due([*every(8, 0), *every(4, 8, 12, 16, 20)]) == [0, 8, 12, 16, 20]
+def test_what_may_lack_before_a_switch_is_due_until_rest_has_answered_that_it_was_none() -> None:
+    switched = [*every(4, 0), *every(1, 4, 5, 6)]
+    later = list(range(5, 24))
+
+    assert due(switched) == [0, 1, 2, 3, 4, *later]
+    assert due(switched, answered_until=at(24)) == [0, 4, *later]
+    assert due(switched, answered_until=at(3)) == [0, 3, 4, *later]
+
+
+def test_a_distance_that_neither_interval_explains_stays_due_whatever_rest_answered() -> None:
+    switched = [*every(8, 0), *every(4, 12, 16, 20)]
+
+    assert due(switched, answered_until=at(24)) == [0, 4, 8, 12, 16, 20]
+
+
+@given(st.lists(st.tuples(st.integers(-30, 60), st.integers(-(2**15), 2**15 - 1) | st.none()), max_size=6))
+def test_whatever_intervals_are_told_the_times_due_are_of_the_day(known: list[tuple[int, int | None]]) -> None:
+    found = sorted({Settlement(at(hour), hours) for hour, hours in known}, key=lambda settlement: settlement.time)
+    before = next((settlement for settlement in reversed(found) if settlement.time < at(0)), None)
+    after = next((settlement for settlement in found if settlement.time >= at(24)), None)
+    held = [settlement for settlement in found if at(0) <= settlement.time < at(24)]
+
+    times = due(held, before=before, after=after)
+
+    assert times == sorted(times)
+    assert all(0 <= hour < 24 for hour in times)
+
+
+def test_a_hole_that_opens_the_day_is_judged_by_the_intervals_after_it() -> None:
+    held = [Settlement(at(2)), *every(1, *range(3, 24))]
+
+    assert due(held, before=Settlement(at(-1))) == list(range(24))
 
 
 def test_an_hourly_stretch_that_ends_the_day_expects_more_hours() -> None:

@@ -78,7 +78,7 @@ def test_a_day_not_looked_at_since_still_reads_the_version_it_was_made_from(
     fund([UM], "2025-02-26", DAY)
     before = all_files(lake)
     rewrite(exchange, with_rate("2025-02-26", "0.00777000"))
-    fund([UM], DAY)
+    fund([UM], DAY, stages=[FundingStage.VISION])
     path = "funding/exchange=binance/market=um/date=2025-02-26/part.parquet"
     Path(lake.base, path).unlink()
 
@@ -307,10 +307,11 @@ def test_a_run_killed_at_any_rename_is_completed_by_the_next(
     exchange: EmbeddedExchange, lake: Lake, fund: Fund, tmp_path: Path
 ) -> None:
     fund([UM], "2025-02-12")
+    fund([UM], "2025-02-20")
     before = tmp_path / "before"
     shutil.copytree(lake.base, before)
     exchange.set_clock(datetime(2025, 3, 5, 9, tzinfo=UTC))
-    rewrite(exchange, with_rate("2025-02-12", "0.00777000"))
+    rewrite(exchange, lambda lines: with_rate("2025-02-12", "0.1")(with_rate("2025-02-20", "0.2")(lines)))
     fund([UM], "2025-02-12", "2025-02-13")
     fund([UM], "2025-03-01")
 

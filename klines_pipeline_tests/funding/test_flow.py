@@ -1,6 +1,6 @@
 """Funding through all stages: what the table holds is what the exchange settled, and nothing is asked twice."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -8,12 +8,14 @@ import pytest
 
 from klines_pipeline.domain.universe import Contract, SymbolFilter
 from klines_pipeline.domain.utc_day import from_milliseconds, to_milliseconds
+from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.funding.schema import FUNDING_SCHEMA
 from klines_pipeline.query.funding import load_funding
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.funding import FundingStage
+from klines_pipeline.stages.funding import FundingIngest, FundingStage
+from klines_pipeline.stages.funding_dataset import funding_datasets
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline_tests.conftest import make_dataset
+from klines_pipeline_tests.conftest import endpoints_of, make_dataset
 from klines_pipeline_tests.faults.lakes import all_files
 from klines_pipeline_tests.funding.conftest import Fund, asked, certificate, failures, row_of, table
 
@@ -233,7 +235,7 @@ def test_a_filter_needs_no_network_for_the_table_alone(exchange: EmbeddedExchang
     assert set(table(lake, "funding", "2025-02-27")["symbol"]) == {"BTCUSDT", "BTCUSDC"}
 
 
-def test_before_a_first_and_after_a_last_archive_nothing_is_asked(
+def test_before_a_first_and_after_a_last_archive_only_who_trades_is_asked(
     exchange: EmbeddedExchange, lake: Lake, fund: Fund
 ) -> None:
     gone = make_dataset("RAYUSDT", market="um", interval="1h", funding=True)
@@ -241,7 +243,7 @@ def test_before_a_first_and_after_a_last_archive_nothing_is_asked(
     fund([gone], "2021-06-01")
     fund([gone], "2023-01-01", "2023-01-03")
 
-    assert asked(exchange)[REST] == 0
+    assert exchange.requests()["rest"] == {"exchangeInfo": 1}
     assert certificate(lake, "RAYUSDT", "2021-06-01")["reason"] == "not_listed"
     assert certificate(lake, "RAYUSDT", "2023-01-02")["reason"] == "delisted"
 
@@ -272,18 +274,47 @@ def test_the_months_before_the_bucket_began_come_from_rest(lake: Lake, fund: Fun
     assert table(lake, "funding", "2019-09-12")["mark_price"].null_count() == 3
 
 
-def test_a_newcomer_is_not_listed_before_its_first_settlement(lake: Lake, fund: Fund) -> None:
-    fund([make_dataset("NOVAUSDT", market="um", interval="1h", funding=True)], "2025-03-01", "2025-03-04")
+def test_a_paragraph_counts_from_its_own_first_day_on(lake: Lake, fund: Fund) -> None:
+    early = make_dataset("BTCUSDT", market="um", interval="1h", start="2025-02-01", funding=True)
+    late = make_dataset("ETHUSDT", "BTCUSDT", market="um", interval="4h", start="2025-02-28", funding=True)
+    chosen = make_dataset(
+        market="um", interval="1d", start="2025-02-28", funding=True, chosen=SymbolFilter(match="^SOLUSDT$")
+    )
 
-    found = [certificate(lake, "NOVAUSDT", f"2025-03-0{day}") for day in (1, 2, 3, 4)]
-    assert [row["reason"] for row in found] == ["not_listed", "not_listed", "not_listed", None]
+    fund([late, early, chosen], "2025-02-27", "2025-02-28")
+
+    assert set(table(lake, "funding", "2025-02-27")["symbol"]) == {"BTCUSDT"}
+    assert set(table(lake, "funding", "2025-02-28")["symbol"]) == {"BTCUSDT", "ETHUSDT", "SOLUSDT"}
 
 
-def test_an_unknown_symbol_is_no_data(lake: Lake, fund: Fund) -> None:
-    days = fund([make_dataset("NOSUCHUSDT", market="um", interval="1h", funding=True)], "2025-03-03")
+def test_days_in_any_order_are_done_once_and_ascending(exchange: EmbeddedExchange, lake: Lake) -> None:
+    [dataset] = funding_datasets([UM])
+    run = FundingIngest(lake, connect("binance", "um", endpoints_of(exchange)), dataset, log=lambda _: None)
+    days = [date(2025, 3, 1), date(2025, 2, 28), date(2025, 3, 2), date(2025, 2, 27), date(2025, 3, 1)]
 
-    assert failures(days) == {}
-    assert certificate(lake, "NOSUCHUSDT", "2025-03-03")["reason"] == "no_data"
+    results = list(run.days(days))
+
+    assert [result.day for result in results] == sorted(set(days))
+    assert failures(results) == {}
+    assert exchange.requests()["listing"] == 4
+
+
+# ---- what was settled stays as it was first given
+
+
+def test_a_settlement_asked_for_again_keeps_the_time_it_was_first_seen(
+    exchange: EmbeddedExchange, lake: Lake, fund: Fund
+) -> None:
+    fund([UM], "2025-03-04")
+    before = table(lake, "funding", "2025-03-04")
+    exchange.set_clock(datetime(2025, 3, 4, 16, 10, tzinfo=UTC))
+
+    fund([UM], "2025-03-04")
+
+    after = table(lake, "funding", "2025-03-04")
+    assert after.height > before.height
+    assert after.join(before, on=before.columns, how="semi", nulls_equal=True).height == before.height
+    assert set(after["ingested_at"].dt.hour()) == {9, 16}
 
 
 # ---- the other venues
@@ -326,7 +357,7 @@ def test_okx_has_three_months_of_realized_rates_and_no_archives(
 
     fund([swap], "2025-02-20", "2025-03-03")
 
-    assert asked(exchange) == (0, 0, 0, 1)  # the time
+    assert asked(exchange) == (0, 0, 0, 2)  # the time and the instruments
     assert all_files(lake) == before
 
 

@@ -3,17 +3,18 @@
 from datetime import timedelta
 
 import polars as pl
+import pytest
 from polars.testing import assert_frame_equal
 
-from klines_pipeline.funding.merge import disagreeing_symbols, merge_funding
+from klines_pipeline.funding.merge import disagreeing_symbols, merge_funding, row_changes
 from klines_pipeline.funding.schema import (
     FUNDING_SCHEMA,
     REST,
-    SETTLEMENT_SCHEMA,
+    VISION,
     WIRE_SCHEMA,
-    settlements,
     with_intervals,
 )
+from klines_pipeline.funding.sieve import sieve
 from klines_pipeline_tests.funding.moments import at, rows
 
 
@@ -49,6 +50,14 @@ def test_archives_agree_with_rest_only_in_every_rate_and_settlement() -> None:
     assert disagreeing_symbols(archived, pl.concat(asked)) == {"BBB", "CCC"}
 
 
+def test_two_versions_differ_by_settlements_added_removed_and_changed() -> None:
+    old = rows("BTCUSDT", [0, 8, 16])
+    new = pl.concat([rows("BTCUSDT", [0]), rows("BTCUSDT", [8], rate=0.5), rows("BTCUSDT", [20, 22])])
+
+    assert row_changes(old, new) == (2, 1, 1)
+    assert row_changes(old.head(0), new) == (4, 0, 0)
+
+
 def wire(*times: tuple[float, int]) -> pl.DataFrame:
     """(hour, ms after it) each."""
     return pl.DataFrame(
@@ -58,24 +67,59 @@ def wire(*times: tuple[float, int]) -> pl.DataFrame:
     )
 
 
-def test_the_key_is_floored_to_the_minute_and_the_jitter_is_kept() -> None:
-    found = settlements(wire((8, 9), (0, 0), (16, 1)))
-
-    assert found.schema == SETTLEMENT_SCHEMA
-    assert found["funding_time"].to_list() == [at(0), at(8), at(16)]
-    assert (found["calc_time"] - found["funding_time"]).to_list() == [timedelta(milliseconds=ms) for ms in (0, 9, 1)]
+def settled(*times: tuple[float, int]) -> pl.DataFrame:
+    """Settlements of such rows."""
+    return sieve(wire(*times), VISION).rows
 
 
-def test_intervals_are_whole_hours_since_the_settlement_before_and_no_hole_is_one() -> None:
-    found = with_intervals(settlements(wire((0, 3), (8, 9), (12, 0), (13, 5), (23, 1))))
+def test_a_settlement_stamped_just_before_its_minute_belongs_to_it() -> None:
+    found = settled((0, -2), (8, -1000), (16, -1001))
 
-    assert found["interval_hours"].to_list() == [None, 8, 4, 1, None]
+    assert found["funding_time"].to_list() == [at(0), at(8), at(16) - timedelta(minutes=1)]
+
+
+def intervals(*hours: float) -> list[int | None]:
+    """Of settlements at these hours."""
+    return with_intervals(settled(*((hour, 3) for hour in hours)))["interval_hours"].to_list()
+
+
+def test_intervals_are_whole_hours_since_the_settlement_before() -> None:
+    assert intervals(0, 8, 16, 20, 24, 25, 26) == [None, 8, 8, 4, 4, 1, 1]
+    assert intervals(0, 4, 8, 16, 24) == [None, 4, 4, 8, 8]
+    assert intervals(16, 24) == [None, 8]
+
+
+@pytest.mark.parametrize(
+    ("hours", "hole"),
+    [
+        ((0, 4, 8, 16, 20, 24), 3),
+        ((0, 1, 2, 4, 5, 6), 3),
+        ((0, 1, 2, 5, 6, 7), 3),
+        ((0, 1, 2, 10, 11, 12), 3),
+        ((0, 2, 4, 8, 10, 12), 3),
+        ((0, 4, 8, 16), 3),
+        ((8, 10, 11, 12), 1),
+        ((0, 8, 24, 32), 2),
+    ],
+)
+def test_a_longer_step_that_none_beside_it_confirms_is_a_hole(hours: tuple[int, ...], hole: int) -> None:
+    found = intervals(*hours)
+
+    assert [place for place, interval in enumerate(found) if interval is None] == [0, hole]
+
+
+def test_two_holes_side_by_side_do_not_confirm_each_other_off_their_grid() -> None:
+    assert intervals(6, 7, 9, 11, 12) == [None, 1, None, None, 1]
+
+
+def test_a_regular_interval_may_lie_off_the_grid() -> None:
+    assert intervals(2, 6, 10, 14, 18)[2:-1] == [4, 4]
 
 
 def test_intervals_do_not_reach_from_one_symbol_to_the_next() -> None:
     other = wire((8, 0)).with_columns(pl.lit("ETHUSDT").alias("symbol"))
 
-    found = with_intervals(settlements(pl.concat([wire((0, 0)), other])))
+    found = with_intervals(sieve(pl.concat([wire((0, 0)), other]), VISION).rows)
 
     assert_frame_equal(
         found.select("interval_hours"),

@@ -1,11 +1,21 @@
 """What monthly archives tell of a symbol's life; an edge needs the venue as its witness."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from klines_pipeline.domain.states import Life
-from klines_pipeline.funding.months import MonthHistory, days_of_month, life_of_day, month_after
+from klines_pipeline.funding.months import MonthHistory, days_of_month, is_awaited, life_of_day, month_after
+
+
+@pytest.mark.parametrize(
+    ("now", "archived", "awaited"),
+    [((4, 21), True, True), ((4, 22), True, False), ((3, 23), False, True), ((3, 24), False, False)],
+)
+def test_an_archive_is_awaited_three_weeks_after_its_month_and_rest_alone_after_the_day(
+    now: tuple[int, int], *, archived: bool, awaited: bool
+) -> None:
+    assert is_awaited(date(2025, 3, 2), datetime(2025, *now, 9, tzinfo=UTC), archived=archived) is awaited
 
 
 def months(first: str, last: str) -> frozenset[date]:
@@ -25,7 +35,8 @@ TODAY = date(2025, 3, 4)
     ("month", "lives"),
     [
         ("2019-12", (Life.FIRST_DAY,)),
-        ("2021-04", (Life.NOT_LISTED,)),
+        ("2021-03", (Life.NOT_LISTED,)),
+        ("2021-04", (Life.FIRST_DAY,)),
         ("2021-05", (Life.FIRST_DAY,)),
         ("2021-06", ()),
         ("2022-06", (Life.LAST_DAY,)),
@@ -44,6 +55,17 @@ def test_a_month_just_missed_is_only_perhaps_a_delisting() -> None:
     history = MonthHistory(months("2021-05", "2025-01"))
 
     assert history.life(date(2025, 2, 1), today=TODAY, venue_months=VENUE) == (Life.PERHAPS_DELISTED,)
+
+
+@pytest.mark.parametrize(
+    ("last", "life"), [("2025-02", None), ("2025-01", Life.PERHAPS_DELISTED), ("2024-12", Life.DELISTED)]
+)
+def test_one_file_that_lacks_long_after_is_no_proof_and_two_are(last: str, life: Life | None) -> None:
+    history = MonthHistory(months("2021-05", last))
+
+    found = history.life(date(2025, 2, 1), today=date(2025, 6, 1), venue_months=VENUE)
+
+    assert found == ((life,) if life else ())
 
 
 def test_a_hole_between_two_lives_is_left_to_rest_to_confirm() -> None:

@@ -31,6 +31,12 @@ def test_an_answer_settles_what_was_due_before_it(hour: float, now: datetime, *,
     assert is_settled(answered(at(hour)), DAY, now) is settled
 
 
+@pytest.mark.parametrize(("state", "settled"), [(SliceState.NO_DATA, False), (SliceState.OK, True)])
+def test_nothing_at_all_is_no_last_word_while_an_archive_is_awaited(state: SliceState, *, settled: bool) -> None:
+    assert is_settled(answered(LATER, state), DAY, LATER)
+    assert is_settled(answered(LATER, state), DAY, LATER, awaited=True) is settled
+
+
 @pytest.mark.parametrize("state", [SliceState.BLOCKED, SliceState.BANNED, SliceState.UNAVAILABLE])
 def test_a_failure_settles_nothing(state: SliceState) -> None:
     assert not is_settled(answered(LATER, state), DAY, LATER)

@@ -59,6 +59,18 @@ def test_a_symbol_never_asked_for_is_unknown_and_the_nearest_is_named(root: str)
         klines_pipeline.load_funding("BTCUSD", "2025-02-27", "2025-02-28", lake=root)
 
 
-def test_a_lake_without_funding_says_what_to_set(root: str) -> None:
-    with pytest.raises(ConfigurationError, match="funding: true"):
-        klines_pipeline.load_funding("BTCUSD_PERP", "2025-02-27", "2025-02-28", market="cm", lake=root)
+@pytest.mark.parametrize("market", ["cm", "spot", "UM"])
+def test_a_lake_without_funding_says_what_to_set_and_promises_nothing(root: str, market: str) -> None:
+    with pytest.raises(ConfigurationError, match="funding: true") as refused:
+        klines_pipeline.load_funding("BTCUSDT", "2025-02-27", "2025-02-28", market=market, lake=root)
+
+    assert f"market {market!r}. Check both names" in str(refused.value)
+    assert "materialize" not in str(refused.value)
+
+
+@pytest.mark.parametrize("moment", [None, 1740787200000, 2025.5, ["2025-02-27"]])
+def test_what_is_no_moment_is_refused_in_words(root: str, moment: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"start: .* is no moment"):
+        klines_pipeline.load_funding("BTCUSDT", moment, "2025-02-28", lake=root)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"end: .* is no moment"):
+        klines_pipeline.load_funding("BTCUSDT", "2025-02-27", moment, lake=root)  # type: ignore[arg-type]

@@ -17,7 +17,8 @@ from klines_pipeline.exchanges.binance.rest import NOT_TRADING, BinanceRest
 from klines_pipeline.exchanges.budget import WeightBudget
 from klines_pipeline.exchanges.funding import FundingAnswer
 from klines_pipeline.exchanges.rest_host import JsonAnswer
-from klines_pipeline.funding.schema import SETTLEMENT_SCHEMA, UTC_TIME, WIRE_SCHEMA, settlements
+from klines_pipeline.funding.schema import REST, SETTLEMENT_SCHEMA, UTC_TIME, WIRE_SCHEMA
+from klines_pipeline.funding.sieve import sieve
 
 _LIMIT = 1000
 _SENT = {"symbol": pl.String, "fundingTime": pl.Int64, "fundingRate": pl.String, "markPrice": pl.String}
@@ -64,9 +65,15 @@ class BinanceFunding:
             attempts += answer.attempts
             if pages[-1].height < _LIMIT:
                 break
-            since = int(pages[-1]["calc_time"].dt.epoch("ms").max()) + 1  # type: ignore[arg-type]
+            newest = int(pages[-1]["calc_time"].dt.epoch("ms").max())  # type: ignore[arg-type]
+            if newest < since:
+                raise TransientError(f"{answer.url} answered a full page that ends before the time asked from.")
+            since = newest + 1
+            if since > until:
+                break
         served = answer.completed_at or self.now()
-        return FundingAnswer(settlements(pl.concat(pages)), answer.url, attempts, answer.http_status, served)
+        rows, rejected, _ = sieve(pl.concat(pages), REST)
+        return FundingAnswer(rows, answer.url, attempts, answer.http_status, served, rejected)
 
     def _page(self, params: Mapping[str, str | int]) -> JsonAnswer:
         return self.rest.host.get(

@@ -23,7 +23,8 @@ from klines_pipeline.exchanges.binance.vision import VisionArchive
 from klines_pipeline.exchanges.funding import FundingSurvey, ParsedMonth
 from klines_pipeline.exchanges.protocols import FetchedArchive, PublishedArchive
 from klines_pipeline.funding.months import MonthHistory, month_before
-from klines_pipeline.funding.schema import UTC_TIME, WIRE_SCHEMA, settlements
+from klines_pipeline.funding.schema import INTERVALS, UTC_TIME, VISION, WIRE_SCHEMA
+from klines_pipeline.funding.sieve import sieve
 
 _THREADS = 16
 _BOUND = Interval.parse("1d")
@@ -72,6 +73,7 @@ class BinanceFundingArchive:
                 for month in months
             },
             failed=failed,
+            never_archived=frozenset(name for name, found in listed.items() if not found.published),
         )
 
     def _list_all(
@@ -88,8 +90,10 @@ class BinanceFundingArchive:
         return listed, failed
 
     def _list(self, symbol: str, first: date) -> _Listed:
-        """From the month before `first`; where there is nothing that old, the whole life, to find its edges."""
-        recent = self._pages(symbol, f"{self._stem(symbol)}{month_before(first):%Y-%m}")
+        """From two months before `first`, as the last one may still be awaited; where there is nothing that old, the
+        whole life, to find its edges.
+        """
+        recent = self._pages(symbol, f"{self._stem(symbol)}{month_before(month_before(first)):%Y-%m}")
         return recent if any(month < first for month in recent.published) else self._pages(symbol, "")
 
     def _pages(self, symbol: str, after: str) -> _Listed:
@@ -129,20 +133,20 @@ class BinanceFundingArchive:
         sound = pl.col("funding_rate").is_finite() & pl.col("calc_time").is_not_null()
         if not wire.select(sound.fill_null(value=False).all()).item():
             raise CorruptArchiveError("its text has a row that is no settlement.")
-        inside = wire.filter(pl.col("calc_time").dt.date().dt.month_start() == month)
-        rows = settlements(inside)
-        odd = {"lie outside of the month": wire.height - inside.height, "repeat a key": inside.height - rows.height}
+        rows, rejected, repeated = sieve(wire, VISION, month=month)
+        odd = {"lie outside of the month": wire.height - rows.height - repeated, "repeat a key": repeated}
         said = [f"{count} rows {what}" for what, count in odd.items() if count]
-        return ParsedMonth(rows, f"{' and '.join(said)}; they are left out." if said else None)
+        return ParsedMonth(rows, rejected, f"{' and '.join(said)}; they are left out." if said else None)
 
 
 def _to_wire_schema(symbol: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Times beyond the year 9999 become null."""
+    """Times beyond the year 9999 and intervals that no venue uses become null."""
+    hours = pl.col("funding_interval_hours")
     time = pl.when(pl.col("calc_time").is_between(1, 253_402_300_799_999)).then(pl.col("calc_time") * 1000)
     return frame.select(
         pl.lit(symbol).alias("symbol"),
         time.cast(UTC_TIME).alias("calc_time"),
-        pl.col("funding_interval_hours").alias("interval_hours"),
+        pl.when(hours.is_in(INTERVALS)).then(hours).alias("interval_hours"),
         pl.col("last_funding_rate").alias("funding_rate"),
         pl.lit(None, pl.Float64).alias("mark_price"),
     ).select(WIRE_SCHEMA.names())

@@ -15,7 +15,8 @@ from klines_pipeline.domain.utc_day import to_milliseconds
 from klines_pipeline.exchanges.budget import WeightBudget
 from klines_pipeline.exchanges.funding import FundingAnswer
 from klines_pipeline.exchanges.rest_host import JsonAnswer, RestHost
-from klines_pipeline.funding.schema import SETTLEMENT_SCHEMA, UTC_TIME, WIRE_SCHEMA, settlements
+from klines_pipeline.funding.schema import REST, SETTLEMENT_SCHEMA, UTC_TIME, WIRE_SCHEMA
+from klines_pipeline.funding.sieve import sieve
 
 _PATH = "/api/v5/public/funding-rate-history"
 _LIMIT = 100
@@ -62,9 +63,16 @@ class OkxFunding:
             attempts += answer.attempts
             if page.height < _LIMIT:
                 break
-            after = int(page["calc_time"].dt.epoch("ms").min())  # type: ignore[arg-type]
-        rows = settlements(pl.concat(pages).filter(pl.col("calc_time").is_between(start, end, closed="left")))
-        return FundingAnswer(rows, answer.url, attempts, answer.http_status, answer.completed_at or self.now())
+            oldest = int(page["calc_time"].dt.epoch("ms").min())  # type: ignore[arg-type]
+            if oldest >= after:
+                raise TransientError(f"{answer.url} answered a full page that begins after the time asked to.")
+            after = oldest
+            if after <= before + 1:
+                break
+        inside = pl.concat(pages).filter(pl.col("calc_time").is_between(start, end, closed="left"))
+        rows, rejected, _ = sieve(inside, REST)
+        served = answer.completed_at or self.now()
+        return FundingAnswer(rows, answer.url, attempts, answer.http_status, served, rejected)
 
 
 def _rows(symbol: str, answer: JsonAnswer) -> pl.DataFrame:

@@ -138,6 +138,23 @@ def test_more_than_a_page_is_asked_on_from_the_last_settlement(um: FundingSource
     assert exchange.requests()["funding"] == -(-expected // 1000) == um.api.requests
 
 
+def test_full_pages_that_do_not_advance_are_no_answer(scripted: FundingSource, server: ScriptedServer) -> None:
+    page = answer(*(settlement(0, fundingTime=1740787200000 + late) for late in range(1000)))
+    server.script = [page, page]
+
+    with pytest.raises(TransientError, match="ends before the time asked from"):
+        scripted.api.settlements("BTCUSDT", START, START + timedelta(days=1))
+
+
+def test_a_full_page_that_reaches_the_end_is_the_last(scripted: FundingSource, server: ScriptedServer) -> None:
+    end = START + timedelta(milliseconds=1000)
+    server.script = [answer(*(settlement(0, fundingTime=1740787200000 + late) for late in range(1000)))]
+
+    scripted.api.settlements("BTCUSDT", START, end)
+
+    assert len(server.paths) == 1
+
+
 def test_bounds_are_half_open(um: FundingSource) -> None:
     whole = um.api.settlements("BTCUSDT", START, START + timedelta(days=1)).rows["calc_time"]
 
@@ -188,12 +205,34 @@ def test_an_archive_may_be_empty(um: FundingSource, text: str) -> None:
 
 
 def test_rows_of_another_month_and_doubled_keys_are_left_out_and_said(um: FundingSource) -> None:
-    lines = ["1740787199000,8,0.1", "1740787200000,8,0.1", "1740787200005,8,0.2", "1743465600000,8,0.1"]
+    lines = ["1740783600000,8,0.1", "1740787200000,8,0.1", "1740787200005,8,0.2", "1743465600000,8,0.1"]
 
-    times, remark = parsed(um, HEADER + "\n".join(lines))
+    assert um.archive is not None
+    text = (HEADER + "\n".join(lines)).encode()
+    rejected = um.archive.parse("BTCUSDT", text, date(2025, 3, 1)).rejected
+    assert rejected.select("source", "reason", "funding_rate").rows() == [
+        ("vision", "outside_month", 0.1),
+        ("vision", "outside_month", 0.1),
+        ("vision", "duplicate", 0.1),
+    ]
+    times, remark = parsed(um, text.decode())
 
     assert times == [START]
     assert remark == "2 rows lie outside of the month and 1 rows repeat a key; they are left out."
+
+
+def test_a_settlement_stamped_just_before_midnight_is_of_the_month_it_opens(um: FundingSource) -> None:
+    assert parsed(um, f"{HEADER}1740787199998,8,0.1\n") == ([START], None)
+    assert parsed(um, f"{HEADER}1743465599998,8,0.1\n")[0] == []
+
+
+@pytest.mark.parametrize("hours", ["0", "-8", "24", "3", ""])
+def test_an_interval_that_no_venue_uses_is_none(um: FundingSource, hours: str) -> None:
+    assert um.archive is not None
+
+    found = um.archive.parse("BTCUSDT", f"{HEADER}1740787200003,{hours},0.1\n".encode(), date(2025, 3, 1))
+
+    assert found.rows["interval_hours"].to_list() == [None]
 
 
 @pytest.mark.parametrize(
@@ -273,11 +312,29 @@ def test_a_symbol_that_lives_on_costs_one_listing_request(um: FundingSource, exc
     assert set(survey.lives.values()) == {()}
 
 
+def test_while_the_last_months_archive_is_awaited_a_listing_request_is_enough(
+    um: FundingSource, exchange: EmbeddedExchange
+) -> None:
+    exchange.set_clock(datetime(2025, 3, 1, 7, tzinfo=UTC))
+    assert um.archive is not None
+
+    um.archive.survey(["BTCUSDT", "SOLUSDT"], [date(2025, 3, 1)])
+
+    assert exchange.requests()["listing"] == 2
+
+
 def test_a_second_listing_request_tells_what_is_published_and_where_lives_end(
     um: FundingSource, exchange: EmbeddedExchange
 ) -> None:
     assert um.archive is not None
-    months = [date(2021, 7, 1), date(2021, 8, 1), date(2022, 11, 1), date(2022, 12, 1), date(2025, 3, 1)]
+    months = [
+        date(2021, 6, 1),
+        date(2021, 7, 1),
+        date(2021, 8, 1),
+        date(2022, 11, 1),
+        date(2022, 12, 1),
+        date(2025, 3, 1),
+    ]
 
     survey = um.archive.survey(["BTCUSDT", "RAYUSDT"], months)
 
@@ -286,6 +343,7 @@ def test_a_second_listing_request_tells_what_is_published_and_where_lives_end(
     assert [month for symbol, month in sorted(survey.published) if symbol == "BTCUSDT"] == months[:-1]
     assert [survey.lives["RAYUSDT", month] for month in months] == [
         (Life.NOT_LISTED,),
+        (Life.FIRST_DAY,),
         (Life.FIRST_DAY,),
         (Life.LAST_DAY,),
         (Life.DELISTED,),

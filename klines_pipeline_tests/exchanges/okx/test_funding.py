@@ -74,6 +74,22 @@ def test_pages_are_followed_backwards_to_the_start(funding_of: Connect, server: 
     assert f"after={newest[-1]['fundingTime']}&" in server.paths[1]
 
 
+def test_full_pages_that_do_not_go_back_are_no_answer(funding_of: Connect, server: ScriptedServer) -> None:
+    page = [row(hour) for hour in range(8 * 149, 8 * 49, -8)]
+    server.script = [envelope(page), envelope(page)]
+
+    with pytest.raises(TransientError, match="begins after the time asked to"):
+        funding_of({"okx_url": server.url}).api.settlements(SWAP, START, START + timedelta(days=60))
+
+
+def test_a_full_page_that_reaches_the_start_is_the_last(funding_of: Connect, server: ScriptedServer) -> None:
+    server.script = [envelope([row(hour) for hour in range(8 * 99, -8, -8)])]
+
+    funding_of({"okx_url": server.url}).api.settlements(SWAP, START, START + timedelta(days=60))
+
+    assert len(server.paths) == 1
+
+
 def test_an_unknown_instrument_gives_no_rows_and_says_so(funding_of: Connect, server: ScriptedServer) -> None:
     server.script = [envelope(code="51001", message="Instrument ID doesn't exist."), server_time(START)]
 
