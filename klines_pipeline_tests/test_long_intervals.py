@@ -1,7 +1,7 @@
 """Three days, weeks and months from days, on the embedded exchange: what is made, when, and where it lies."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from klines_pipeline.domain.errors import ConfigurationError, DamagedFileError, 
 from klines_pipeline.domain.interval import Interval, LongInterval
 from klines_pipeline.domain.universe import SymbolFilter
 from klines_pipeline.domain.utc_day import day_start, days_between
+from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.resample import ResampledDay, resampler
+from klines_pipeline.stages.symbols import refresh_symbols
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline_tests.conftest import Run, certificate, make_dataset, read_day
+from klines_pipeline_tests.conftest import Run, certificate, endpoints_of, make_dataset, read_day
 
 DAYS = make_dataset("BTCUSDT", "ETHUSDT", interval="1d", start="2024-02-01")
 
@@ -252,3 +254,26 @@ def test_long_klines_are_read_by_the_day_they_open_on(ingest: Run, lake: Lake) -
     assert months.filter(pl.col("symbol") == "BTCUSDT")["high"].item() >= weeks["high"].max()
     with pytest.raises(ConfigurationError, match=r"unknown interval '1w'.* read with resampled=True"):
         load("BTCUSDT", "1w", "2024-02-06", "2024-02-26", lake=lake.root)
+
+
+def test_a_symbol_that_left_its_filter_gets_its_last_period_once_the_life_table_knows_its_end(
+    exchange: EmbeddedExchange, ingest: Run, lake: Lake
+) -> None:
+    """LUNAUSDT ended on 2022-05-13; for three days its archive may be late, and then the filter is without it."""
+    dataset = make_dataset(interval="1d", start="2022-05-01", chosen=SymbolFilter(match="^(LUNA|BTC)USDT$"))
+    for day in span("2022-05-09", "2022-05-15"):
+        exchange.set_clock(datetime.fromisoformat(f"{day}T09:00+00:00") + timedelta(days=1))
+        assert not any(result.failures for result in ingest(dataset, day))
+    done = dict[str, tuple[int, int]]()
+    for refreshed in ("2022-05-16", "2022-06-10"):
+        exchange.set_clock(day_start(date.fromisoformat(refreshed)))
+        market = connect("binance", "spot", endpoints_of(exchange))
+        refresh_symbols(lake, market, ("binance", "spot"), lambda _: None)
+        market.api.close()
+        [week] = resample(lake, "1w", ["2022-05-09"], dataset=dataset)
+        done[refreshed] = (week.rows, week.left_out)
+
+    assert done == {"2022-05-16": (1, 1), "2022-06-10": (2, 0)}, "an archive may still have been late on the 16th"
+    made = read_day(lake, "resampled_klines", "2022-05-09", interval="1w").filter(pl.col("symbol") == "LUNAUSDT")
+    truth = summed(lake, "LUNAUSDT", span("2022-05-09", "2022-05-13"))
+    assert made.select(list(truth)).row(0, named=True) == truth

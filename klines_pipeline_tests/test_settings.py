@@ -177,6 +177,11 @@ WRONG = [
     (paragraph(symbols="{quote: []}"), 6, "symbols: an empty filter"),
     (paragraph(symbols="{match: '^(BTC'}"), 6, r"symbols.match: '\^\(BTC' is not a regular expression"),
     (
+        paragraph(symbols="{match: 'a{99999999999}'}"),
+        6,
+        r"symbols.match: 'a\{99999999999\}' is not a regular expression",
+    ),
+    (
         paragraph(symbols="{exclude: [settled, stablecoin]}"),
         6,
         r"symbols.exclude.1: unknown exclusion 'stablecoin'\. The nearest valid one is 'stablecoins'",

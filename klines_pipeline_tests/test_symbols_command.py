@@ -156,6 +156,7 @@ def test_an_unknown_quote_is_told_on_stderr_and_never_dropped_in_silence(
         (["--exclude", "stable"], "unknown exclusion 'stable'. The nearest valid one is 'stablecoins'"),
         (["--contract", "perp"], "unknown contract 'perp'. The nearest valid one is 'perpetual'"),
         (["--match", "["], "'[' is not a regular expression"),
+        (["--match", "a{99999999999}"], "'a{99999999999}' is not a regular expression"),
         (["--on", "yesterday"], "'yesterday' is not a date"),
     ],
 )

@@ -68,11 +68,11 @@ class Ingest:
     broken: str | None = None
 
     def __post_init__(self) -> None:
-        remembered = partial(remembered_symbols, self.lake, self.market, self.dataset)
-        self.universe = Universe(self.market, self.dataset, self.log, remembered)
+        self.universe = Universe(self.market, self.dataset, self.log)
 
     def days(self, days: Sequence[date]) -> Iterator[DayResult]:
         """Each day's result, in order."""
+        self.universe.remembered = partial(remembered_symbols, self.lake, self.market, self.dataset, days)
         with ExitStack() as stack:
             folder = stack.enter_context(self.lake.incoming())
             stack.callback(self.market.api.close)

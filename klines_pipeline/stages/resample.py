@@ -1,9 +1,10 @@
 """Resample the table into coarser klines beside it: a day into its own file, a period into that of its opening day."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
+from typing import NamedTuple
 
 import polars as pl
 
@@ -21,6 +22,9 @@ from klines_pipeline.klines.resample import Resampled, resample_klines, resample
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths, SymbolsPaths
 from klines_pipeline.storage.tables import klines_to_parquet, read_klines, read_table
+
+_LONGEST_DELAY = timedelta(days=21)
+"""Archives have been two weeks late (2022-09-14); an end looked at sooner may be no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,10 @@ def _resample_period(lake: Lake, dataset: Dataset, interval: LongInterval, perio
     if heard < day_start(period.ends):
         lacking = "is not in the lake" if period.last not in certificates else "was not over when it was last looked at"
         return replace(nothing, waits_for=f"{period.last}, its last day, which {lacking}")
-    lives = _ended(lake, dataset) | _lives(lake, dataset, certificates)
-    incomplete = incomplete_symbols(period, certificates, lives, bars_per_day=dataset.interval.bars_per_day)
+    ends = _ends(lake, dataset)
+    lives = {(name, end.day): Life.LAST_DAY for name, end in ends.items()} | _lives(lake, dataset, certificates)
+    vouching = {day: _without_gone(frame, day, ends) for day, frame in certificates.items()}
+    incomplete = incomplete_symbols(period, vouching, lives, bars_per_day=dataset.interval.bars_per_day)
     tables = [_klines(lake, dataset, day, frame) for day, frame in certificates.items()]
     klines = pl.concat(tables, how="diagonal")  # a day without rows may lack the columns of contracts
     resampled = resample_period(klines, day_start(period.opens), incomplete=incomplete)
@@ -118,11 +124,25 @@ def _lives(lake: Lake, dataset: Dataset, days: Collection[date]) -> dict[tuple[s
     }
 
 
-def _ended(lake: Lake, dataset: Dataset) -> dict[tuple[str, date], Life]:
-    """Last days that the life table knows: a filter names a symbol no more when its end becomes known."""
+class _End(NamedTuple):
+    """The last day of a symbol's archives, and when that was looked at."""
+
+    day: date
+    checked: date
+
+
+def _ends(lake: Lake, dataset: Dataset) -> dict[str, _End]:
+    """Ends that the life table knows: a filter names a symbol no more when its end becomes known."""
     table = read_table(lake, SymbolsPaths(*dataset.prefix).symbols, SYMBOL_SCHEMA)
     gone = table.filter(~pl.col("listed"), pl.col("last_day").is_not_null())
-    return dict.fromkeys(gone.select("symbol", "last_day").iter_rows(), Life.LAST_DAY)
+    rows = gone.select("symbol", "last_day", pl.col("checked_at").dt.date()).iter_rows()
+    return {symbol: _End(day, checked) for symbol, day, checked in rows}
+
+
+def _without_gone(certificates: pl.DataFrame, day: date, ends: Mapping[str, _End]) -> pl.DataFrame:
+    """Certificates of nothing that were issued while the end was not known yet need no other explanation later."""
+    known = [name for name, end in ends.items() if end.day < day < end.checked - _LONGEST_DELAY]
+    return certificates.filter((pl.col("present") > 0) | ~pl.col("symbol").is_in(known))
 
 
 def _klines(lake: Lake, dataset: Dataset, day: date, certificates: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,8 @@
 What a row means stands in `klines.life`. Which symbols a dataset has on a day is `stages.universe`'s affair.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -109,11 +110,18 @@ def _renewed_rows(
         yield symbol_row(facts, runs, listed=trades_today(named, symbol), checked_at=checked)
 
 
-def remembered_symbols(lake: Lake, market: Market, dataset: Dataset) -> dict[str, SymbolFacts]:
-    """Symbols the lake has met: those of the life table, and those certified on the last day the table has."""
+def remembered_symbols(
+    lake: Lake, market: Market, dataset: Dataset, days: Sequence[date] = ()
+) -> dict[str, SymbolFacts]:
+    """Symbols the lake has met: those of the life table, and those certified on these days, just around them, or last.
+
+    The last day alone would not do: a symbol delisted since is not on it.
+    """
     known = {name: facts_of(row) for name, row in _rows(lake, SymbolsPaths(*dataset.prefix)).items()}
-    days = stored_days(lake, "ledger/certificates", dataset.exchange, dataset.market, str(dataset.interval))
-    for day in days[-1:]:
+    stored = stored_days(lake, "ledger/certificates", dataset.exchange, dataset.market, str(dataset.interval))
+    start, end = (bisect_left(stored, min(days)), bisect_right(stored, max(days))) if days else (0, 0)
+    around = stored[max(start - 1, 0) : end + 1] if days else []
+    for day in {*around, *stored[-1:]}:
         names = read_table(lake, DayPaths.of(dataset, day).certificates, CERTIFICATE_SCHEMA)["symbol"]
         known |= {name: market.describe(name) for name in names if name not in known}
     return known

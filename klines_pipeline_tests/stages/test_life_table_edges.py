@@ -10,9 +10,12 @@ import pytest
 from klines_pipeline.domain.universe import SymbolFacts
 from klines_pipeline.exchanges.no_archive import NoArchive
 from klines_pipeline.exchanges.protocols import Market
+from klines_pipeline.klines.life import SYMBOL_SCHEMA
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.symbols import contract_sizes, refresh_symbols
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import SymbolsPaths
+from klines_pipeline.storage.tables import read_table
 from klines_pipeline_tests.conftest import impatient
 from klines_pipeline_tests.makebelieve.connect import MakeBelieveApi
 
@@ -79,7 +82,8 @@ def test_a_refresh_while_sizes_are_asked_keeps_its_rows(exchange: EmbeddedExchan
         return market.api.symbols()
 
     sizes = contract_sizes(lake, market, venue, ["BTCUSD_PERP"], named)
-    table = refreshed(lake, market, venue)
+    market.api.close()
+    table = read_table(lake, SymbolsPaths(*venue).symbols, SYMBOL_SCHEMA)
 
     assert sizes.known == {"BTCUSD_PERP": 100.0}
     kept = table.filter(symbol="ETHUSD_PERP").row(0, named=True)

@@ -120,3 +120,18 @@ def test_an_instrument_that_neither_okx_nor_the_lake_knows_is_misspelled(
 
     with pytest.raises(UnknownNameError, match=LUNA):
         ingest(both(), AFTER)
+
+
+def test_a_filter_remembers_a_delisted_instrument_after_days_it_was_not_there(
+    exchange: EmbeddedExchange, ingest: Run, lake: Lake
+) -> None:
+    """The newest day in the lake is one without it."""
+    exchange.set_clock(at("2022-05-13T01:30"))
+    ingest(FILTERED, LAST)
+    exchange.set_clock(at("2022-05-16T09:00"))
+    ingest(FILTERED, AFTER)
+
+    ingest(FILTERED, EARLIER, LAST)
+
+    assert certificate(lake, LUNA, EARLIER, venue=SWAP)["present"] == 1440
+    assert certificate(lake, LUNA, LAST, venue=SWAP)["present"] == 120
