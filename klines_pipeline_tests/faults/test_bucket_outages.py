@@ -153,7 +153,7 @@ def test_without_bucket_and_rest_every_day_fails_and_nothing_is_written(
     results = run(dataset, *days)
 
     assert [set(result.failures) for result in results] == [{"vision_klines", "rest_klines", "klines"}] * 2
-    assert "Nothing tells the exchange's time" in results[0].failures["klines"]
+    assert "Neither the bucket nor REST answers" in results[0].failures["klines"]
     assert table_files(lake) == {}
     assert_recovers(dataset, *days)
 
