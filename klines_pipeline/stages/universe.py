@@ -107,7 +107,7 @@ class Universe:
         try:
             today = self.named()
         except (TransientError, BlockedError) as error:
-            if not archived:
+            if not (archived or known):
                 raise
             self.log(f"Symbols are judged by their names alone: {error}")
             today = {}
