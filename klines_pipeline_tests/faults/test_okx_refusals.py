@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from klines_pipeline.domain.errors import TransientError
 from klines_pipeline.domain.universe import SymbolFilter
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.ingest import Stage
@@ -129,12 +130,15 @@ def test_an_empty_answer_for_a_whole_day_is_the_last_word_only_after_three_weeks
 
 
 def test_instruments_without_one_are_no_market_without_any(exchange: EmbeddedExchange, ingest: Run, lake: Lake) -> None:
-    """A filter has nobody to name then; a day whose symbols are given is not stopped by it."""
+    """A filter has nobody to name then, but whom the lake remembers; a day whose symbols are given is not stopped."""
+    chosen = make_dataset(exchange="okx", chosen=SymbolFilter(match="^BTC-"))
     exchange.add_fault(kind="status", status=200, match="/api/v5/public/instruments", body=NOTHING)
 
+    with pytest.raises(TransientError, match="answered without instruments"):
+        ingest(chosen, DAY, market=impatient(exchange, SPOT))
     [result] = ingest(TWO, DAY, market=impatient(exchange, SPOT))
+    [again] = ingest(chosen, DAY, market=impatient(exchange, SPOT))
 
     assert not result.failures
+    assert not again.failures
     assert certificate(lake, "BTC-USDT", DAY, venue=SPOT)["present"] == 1440
-    with pytest.raises(Exception, match="answered without instruments"):
-        ingest(make_dataset(exchange="okx", chosen=SymbolFilter(match="^BTC-")), DAY, market=impatient(exchange, SPOT))
