@@ -11,7 +11,7 @@ from klines_pipeline.defs.keys import asset_key, op_name
 from klines_pipeline.defs.partitions import days_of
 from klines_pipeline.defs.resources import LakeResource
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.klines.quality import RULES
+from klines_pipeline.klines.quality import RULES, Rule
 from klines_pipeline.stages.examine import Finding, examine_days, latest_days
 from klines_pipeline.stages.ingest import Stage
 
@@ -34,13 +34,17 @@ def build_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
         days = days_of(context.partition_keys) if has_partitions else latest_days(opened, dataset, _WITHOUT_PARTITION)
         wanted = {key.name for key in context.selected_asset_check_keys}
         findings = examine_days(opened, dataset, days)
-        yield from (_result(asset, finding, len(days)) for finding in findings if finding.rule in wanted)
+        yield from (
+            check_result(asset, RULES[finding.rule], finding, len(days))
+            for finding in findings
+            if finding.rule in wanted
+        )
 
     return examine
 
 
-def _result(asset: dg.AssetKey, finding: Finding, days: int) -> dg.AssetCheckResult:
-    rule = RULES[finding.rule]
+def check_result(asset: dg.AssetKey, rule: Rule, finding: Finding, days: int) -> dg.AssetCheckResult:
+    """A finding as Dagster shows it."""
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=rule.name,

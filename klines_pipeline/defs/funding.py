@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
+from klines_pipeline.defs.checks import check_result
 from klines_pipeline.defs.funding_metadata import funding_columns, funding_metadata
 from klines_pipeline.defs.keys import op_name
 from klines_pipeline.defs.partitions import day_partitions, days_of
@@ -11,7 +12,6 @@ from klines_pipeline.defs.reporting import DayReport, report
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.registry import words_of
-from klines_pipeline.stages.examine import Finding
 from klines_pipeline.stages.funding import FundingIngest, FundingStage
 from klines_pipeline.stages.funding_dataset import FundingDataset, funding_datasets
 from klines_pipeline.stages.funding_examine import FUNDING_RULES, examine_funding, latest_funding_days
@@ -118,23 +118,10 @@ def _build_checks(dataset: FundingDataset) -> dg.AssetChecksDefinition:
         days = days_of(keys) if has_partitions else latest_funding_days(opened, dataset, _WITHOUT_PARTITION)
         wanted = {key.name for key in context.selected_asset_check_keys}
         findings = examine_funding(opened, dataset, days)
-        yield from (_result(asset, finding, len(days)) for finding in findings if finding.rule in wanted)
+        yield from (
+            check_result(asset, FUNDING_RULES[finding.rule], finding, len(days))
+            for finding in findings
+            if finding.rule in wanted
+        )
 
     return examine
-
-
-def _result(asset: dg.AssetKey, finding: Finding, days: int) -> dg.AssetCheckResult:
-    rule = FUNDING_RULES[finding.rule]
-    return dg.AssetCheckResult(
-        asset_key=asset,
-        check_name=rule.name,
-        passed=not finding.breaches,
-        severity=dg.AssetCheckSeverity(rule.severity.value),
-        description=rule.description,
-        metadata={
-            "breaches": finding.breaches,
-            "days_examined": days,
-            "bad_days": finding.bad_days,
-            "examples": finding.examples,
-        },
-    )

@@ -4,10 +4,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from klines_pipeline.domain.lateness import LONGEST_DELAY
 from klines_pipeline.domain.states import NEVER_ASKED, Life
 
-LONGEST_DELAY = timedelta(days=21)
-"""Monthly archives have come two weeks late (2023-11, 2024-02); after three, a symbol no longer published is gone."""
 _PROOF = 2
 """Months published without a symbol before it counts as gone; a single archive has been late or lost alone."""
 

@@ -18,9 +18,6 @@ from klines_pipeline.klines.ledgers import SliceEntry
 SETTLING = timedelta(minutes=5)
 """An answer given sooner after a kline closed is no proof of its absence: it may still have been settling."""
 
-AWAITED = timedelta(days=21)
-"""While an archive may still come (they have been two weeks late), an empty answer for a whole slice is asked again."""
-
 
 class SliceRequest(NamedTuple):
     """One request to make: the slice it belongs to and the open_times to ask, `[start, end)`."""

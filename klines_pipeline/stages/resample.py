@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import polars as pl
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import DamagedFileError, IncompleteError
 from klines_pipeline.domain.interval import AnyInterval, Interval, LongInterval, Period
+from klines_pipeline.domain.lateness import LONGEST_DELAY
 from klines_pipeline.domain.states import Life
 from klines_pipeline.domain.utc_day import day_start
 from klines_pipeline.klines.certificate import is_explained
@@ -22,9 +23,6 @@ from klines_pipeline.klines.resample import Resampled, resample_klines, resample
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths, SymbolsPaths
 from klines_pipeline.storage.tables import klines_to_parquet, read_klines, read_table
-
-_LONGEST_DELAY = timedelta(days=21)
-"""Archives have been two weeks late (2022-09-14); an end looked at sooner may be no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +139,7 @@ def _ends(lake: Lake, dataset: Dataset) -> dict[str, _End]:
 
 def _without_gone(certificates: pl.DataFrame, day: date, ends: Mapping[str, _End]) -> pl.DataFrame:
     """Certificates of nothing that were issued while the end was not known yet need no other explanation later."""
-    known = [name for name, end in ends.items() if end.day < day < end.checked - _LONGEST_DELAY]
+    known = [name for name, end in ends.items() if end.day < day < end.checked - LONGEST_DELAY]
     return certificates.filter((pl.col("present") > 0) | ~pl.col("symbol").is_in(known))
 
 

@@ -6,13 +6,14 @@ What a row means stands in `klines.life`. Which symbols a dataset has on a day i
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import NamedTuple
 
 import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, TransientError
+from klines_pipeline.domain.lateness import LONGEST_DELAY
 from klines_pipeline.domain.universe import SymbolFacts
 from klines_pipeline.exchanges.protocols import ArchivedDays, Market
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
@@ -30,9 +31,6 @@ from klines_pipeline.klines.life import (
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths, SymbolsPaths
 from klines_pipeline.storage.tables import read_table, stored_days, to_parquet
-
-_LONGEST_DELAY = timedelta(days=21)
-"""Archives have been two weeks late (2022-09-14); days before that are not listed again."""
 
 Venue = tuple[str, str]
 """Exchange and market, as `Dataset.prefix`."""
@@ -60,7 +58,7 @@ def refresh_symbols(lake: Lake, market: Market, venue: Venue, log: Callable[[str
     known = _rows(lake, paths)
     named, failed, blocked = _named(market)
     since = {
-        name: row["last_day"] - _LONGEST_DELAY
+        name: row["last_day"] - LONGEST_DELAY
         for name, row in known.items()
         if row["last_day"] and not row["holes"]  # holes have been filled years later (spot before 2021-03, in 2023-08)
     }

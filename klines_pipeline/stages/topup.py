@@ -8,6 +8,7 @@ import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, TransientError
+from klines_pipeline.domain.lateness import LONGEST_DELAY
 from klines_pipeline.domain.states import ANSWERED, NEVER_ASKED, NEVER_CAME, ArchiveState, Life, SliceState
 from klines_pipeline.domain.utc_day import EPOCH, day_end
 from klines_pipeline.exchanges.protocols import Market
@@ -21,7 +22,7 @@ from klines_pipeline.klines.ledgers import (
     to_frame,
 )
 from klines_pipeline.klines.schema import UTC_TIME
-from klines_pipeline.klines.slices import AWAITED, SliceRequest, plan_slices
+from klines_pipeline.klines.slices import SliceRequest, plan_slices
 from klines_pipeline.stages.asking import ask_slice, closed_rows, entries_of
 from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
@@ -126,7 +127,7 @@ def _plan(
     known: Mapping[str, SliceEntry],
 ) -> list[SliceRequest]:
     """Requests for symbols that traded, as far as the bucket tells, and whose archive is not merely out of reach."""
-    expected, awaited = expected_range(archived.day, dataset.interval, now), now - day_end(archived.day) < AWAITED
+    expected, awaited = expected_range(archived.day, dataset.interval, now), now - day_end(archived.day) < LONGEST_DELAY
     by_symbol: dict[str, dict[str, SliceEntry]] = {}
     for key, entry in known.items():
         by_symbol.setdefault(entry.symbol, {})[key] = entry

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 from klines_pipeline.domain.errors import TransientError
+from klines_pipeline.domain.lateness import LONGEST_DELAY
 from klines_pipeline.domain.states import Life
 
 _S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
@@ -19,8 +20,6 @@ PAGE = 1000
 ONE_DAY = timedelta(days=1)
 HORIZON = timedelta(days=7)
 """How far around a day the listing looks: a hole this long is a delisting, a shorter one a late or lost archive."""
-LONGEST_DELAY = timedelta(days=21)
-"""Archives have been two weeks late (2022-09-14); after three, a symbol no longer published is gone."""
 OVERDUE = timedelta(days=3)
 """One symbol's archive, when others of its day are there, has come minutes or hours late; past this it is missing."""
 LOOK_BACK = LONGEST_DELAY + ONE_DAY
@@ -41,7 +40,7 @@ class Page(NamedTuple):
 
     objects: list[ListedObject]
     truncated: bool
-    folders: list[str] = []  # noqa: RUF012 - NamedTuple defaults are not shared state: nobody changes a page
+    folders: tuple[str, ...] = ()
 
 
 def listing_query(prefix: str, *, start_after: str = "", max_keys: int = PAGE, delimiter: str = "") -> str:
@@ -66,7 +65,7 @@ def parse_page(body: bytes) -> Page:
         objects = [_object(entry) for entry in root.iterfind(f"{_S3}Contents")]
     except ValueError as error:
         raise TransientError(f"the bucket's listing has an entry that cannot be read ({error}).") from None
-    folders = [_text(entry, "Prefix") for entry in root.iterfind(f"{_S3}CommonPrefixes")]
+    folders = tuple(_text(entry, "Prefix") for entry in root.iterfind(f"{_S3}CommonPrefixes"))
     return Page(objects, _text(root, "IsTruncated") == "true", folders)
 
 
