@@ -33,12 +33,9 @@ def build_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
         has_partitions = context.has_partition_key or context.has_partition_key_range
         days = days_of(context.partition_keys) if has_partitions else latest_days(opened, dataset, _WITHOUT_PARTITION)
         wanted = {key.name for key in context.selected_asset_check_keys}
-        findings = examine_days(opened, dataset, days)
-        yield from (
-            check_result(asset, RULES[finding.rule], finding, len(days))
-            for finding in findings
-            if finding.rule in wanted
-        )
+        for finding in examine_days(opened, dataset, days):
+            if finding.rule in wanted:
+                yield check_result(asset, RULES[finding.rule], finding, len(days))
 
     return examine
 

@@ -117,11 +117,8 @@ def _build_checks(dataset: FundingDataset) -> dg.AssetChecksDefinition:
         keys = context.partition_keys if has_partitions else ()
         days = days_of(keys) if has_partitions else latest_funding_days(opened, dataset, _WITHOUT_PARTITION)
         wanted = {key.name for key in context.selected_asset_check_keys}
-        findings = examine_funding(opened, dataset, days)
-        yield from (
-            check_result(asset, FUNDING_RULES[finding.rule], finding, len(days))
-            for finding in findings
-            if finding.rule in wanted
-        )
+        for finding in examine_funding(opened, dataset, days):
+            if finding.rule in wanted:
+                yield check_result(asset, FUNDING_RULES[finding.rule], finding, len(days))
 
     return examine

@@ -3,5 +3,5 @@
 from datetime import timedelta
 
 LONGEST_DELAY = timedelta(days=21)
-"""Daily archives have been two weeks late (2022-09-14), monthly ones too (2023-11, 2024-02); after three weeks a missing
-one is taken to be lost."""
+"""Daily archives have been two weeks late (2022-09-14), monthly ones too (2023-11, 2024-02). After three weeks a
+missing one is taken to be lost."""
