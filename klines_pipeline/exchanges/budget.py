@@ -23,19 +23,24 @@ class Budget(Protocol):
 
 @dataclass(slots=True)
 class Pace:
-    """At most `limit` requests within any `window` seconds: for hosts that count so and say nothing of it."""
+    """At most `limit` requests within any `window` seconds: for hosts that count so and say nothing of it.
+
+    The host counts a request when it arrives, some time between its sending and its answer. So a request stays in the
+    window until `window` seconds after its answer, and no slow road there can press two windows into one.
+    """
 
     limit: int
     window: float
     share: float = 0.9
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    sent: deque[float] = field(default_factory=deque)
+    in_flight: int = 0
+    answered: deque[float] = field(default_factory=deque)
     closed_until: float = field(default=-1e9)
     lock: Lock = field(default_factory=Lock)
 
     def take(self, weight: int) -> None:
-        """Wait until `weight` requests fit into the window that ends now."""
+        """Wait until `weight` requests fit into the window; each needs its `settle`."""
         while (wait := self._try(weight)) > 0:
             self.sleep(wait)
 
@@ -44,15 +49,20 @@ class Pace:
             now = self.clock()
             if now < self.closed_until:
                 return self.closed_until - now
-            while self.sent and self.sent[0] + self.window <= now:  # the same sum as below: rounding lets nobody pass
-                self.sent.popleft()
-            if self.sent and len(self.sent) + weight > self.limit * self.share:
-                return self.sent[0] + self.window - now
-            self.sent.extend([now] * weight)
+            answered = self.answered
+            while answered and answered[0] + self.window <= now:  # the same sum as below: rounding lets nobody pass
+                answered.popleft()
+            counted = len(answered) + self.in_flight
+            if counted and counted + weight > self.limit * self.share:
+                return answered[0] + self.window - now if answered else self.window / 100
+            self.in_flight += weight
             return 0.0
 
     def settle(self, weight: int, seen: int | None) -> None:
-        """Nothing is learnt from an answer."""
+        """A request was answered, or will never be."""
+        with self.lock:
+            self.in_flight -= weight
+            self.answered.extend([self.clock()] * weight)
 
     def close(self, seconds: float) -> None:
         """Nobody asks for `seconds`."""
