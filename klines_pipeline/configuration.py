@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
+from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, nearest_name
 from klines_pipeline.domain.interval import INTERVALS, AnyInterval, Interval, LongInterval, parse_interval
@@ -20,6 +21,7 @@ from klines_pipeline.domain.universe import Contract, Excluded, SymbolFilter, ch
 from klines_pipeline.domain.utc_day import parse_day
 
 _LIST, _FILTER = "<a list of symbols>", "<a filter>"
+_AUTOMATION = Automation()
 
 
 def _reader(read: Callable[[str], Any]) -> BeforeValidator:
@@ -119,10 +121,27 @@ class DatasetParagraph(_Strict):
         )
 
 
+class AutomationParagraph(_Strict):
+    """`automation:`; what each field means stands in `domain.automation`."""
+
+    enabled: bool = _AUTOMATION.enabled
+    freshness_minutes: int = Field(default=_AUTOMATION.freshness_minutes, ge=1, le=720)
+    days_per_run: int = Field(default=_AUTOMATION.days_per_run, ge=1, le=366)
+    straggler_share: float = Field(default=_AUTOMATION.straggler_share, gt=0, le=1)
+    straggler_hours: float = Field(default=_AUTOMATION.straggler_hours, ge=0, le=480)
+    revisit_days: int = Field(default=_AUTOMATION.revisit_days, ge=1, le=366)
+    safety_net_days: int = Field(default=_AUTOMATION.safety_net_days, ge=1, le=366)
+
+    def automation(self) -> Automation:
+        """As the rest of the project knows it."""
+        return Automation(**self.model_dump())
+
+
 class ConfigFile(_Strict):
     """klines.yaml."""
 
     lake: str = Field(default="./lake", min_length=1)
+    automation: AutomationParagraph = Field(default_factory=AutomationParagraph)
     datasets: list[DatasetParagraph] = Field(default_factory=list)
 
 
@@ -170,6 +189,8 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     """What is read where a field stands."""
     if len(location) == 1:
         return ConfigFile
+    if location[0] == "automation":
+        return AutomationParagraph
     return FilterParagraph if "symbols" in location[:-1] else DatasetParagraph
 
 

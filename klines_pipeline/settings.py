@@ -6,15 +6,17 @@ The fields of klines.yaml stand in `configuration`.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from klines_pipeline.configuration import ConfigFile, datasets_of, read_config
+from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, UnknownNameError
 
 CONFIG_NAME = "klines.yaml"
+_ALERT = "KLINES_ALERT_URL"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _ENDPOINT = re.compile(r"KLINES_([A-Z0-9_]+_URL)")
 
@@ -28,6 +30,9 @@ class Settings:
     endpoints: Mapping[str, str]
     log_level: str
     lake_options: Mapping[str, str]
+    automation: Automation = field(default_factory=Automation)
+    alert_url: str | None = None
+    """Where failures are posted to; nowhere by default."""
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -44,6 +49,8 @@ class Settings:
             endpoints=_endpoints(env),
             log_level=_log_level(env.get("KLINES_LOG_LEVEL", "INFO")),
             lake_options=lake_options(lake, env),
+            automation=config.automation.automation(),
+            alert_url=_url(env, _ALERT),
         )
 
 
@@ -56,7 +63,8 @@ def _text_of(path: Path) -> str:
 
 def _endpoints(env: Mapping[str, str]) -> dict[str, str]:
     """Every KLINES_..._URL by its name in lower case; which of them an exchange knows, its registry tells."""
-    found = {match[1].lower(): variable for variable in env if (match := _ENDPOINT.fullmatch(variable))}
+    others = (variable for variable in env if variable != _ALERT)
+    found = {match[1].lower(): variable for variable in others if (match := _ENDPOINT.fullmatch(variable))}
     return {name: url for name, variable in sorted(found.items()) if (url := _url(env, variable))}
 
 

@@ -40,3 +40,9 @@ def steps_of(selected: Sequence[Stage], words: MarketWords) -> list[Stage]:
 def op_name(*parts: str) -> str:
     """A name Dagster accepts for the step behind an asset."""
     return "__".join(parts)
+
+
+def chain(dataset: Dataset, words: MarketWords) -> list[dg.AssetKey]:
+    """Every asset of a dataset, from the archives to what is resampled from its table."""
+    stages = [asset_key(dataset, stage) for stage in stages_of(words)]
+    return [*stages, *(resampled_key(dataset, interval) for interval in dataset.resample)]

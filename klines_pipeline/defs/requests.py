@@ -1,0 +1,119 @@
+"""Days wanted as run requests: one a contiguous stretch, never for a day on its way, again only after a while.
+
+Dagster remembers a run key for ever, failed or not, so a key carries the news and the attempt. What was tried is read
+from the runs themselves: there is no second memory to lose.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import dagster as dg
+
+from klines_pipeline.domain.utc_day import days_between, parse_day
+from klines_pipeline.domain.wanted import PRIORITY, Kind, Wanted, stretches
+
+DATASET, KIND, REASON = "klines/dataset", "klines/kind", "klines/reason"
+NEWS, REQUESTED_AT = "klines/news", "klines/requested_at"
+FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+_PRIORITY = "dagster/priority"
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_FIRST_WAIT = timedelta(minutes=5)
+_LONGEST_WAIT = timedelta(hours=6)
+_ATTEMPTS = 8
+"""5, 10, 20 ... minutes apart: half a day. After that the safety net asks once a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What is asked of Dagster now, and in words what is wanted but held back."""
+
+    runs: list[dg.RunRequest]
+    held_back: list[str]
+
+    def result(self, cursor: str | None = None, otherwise: str = "Nothing to do.") -> dg.SensorResult:
+        """As a sensor's answer; without runs its skip reason is `otherwise` and what is held back."""
+        if self.runs:
+            return dg.SensorResult(run_requests=self.runs, cursor=cursor)
+        return dg.SensorResult(skip_reason=" ".join([otherwise, *self.held_back]), cursor=cursor)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Asks for runs of one dataset. `now` is the exchange's time; `longest` the days of one run."""
+
+    instance: dg.DagsterInstance
+    dataset: str
+    assets: Sequence[dg.AssetKey]
+    now: datetime
+    longest: int
+
+    def ask(self, wanted: Iterable[Wanted]) -> Requested:
+        """Run requests for days that are not on their way, each day once."""
+        requested, taken = Requested([], []), self.on_their_way()
+        for wish in wanted:
+            free = [day for day in wish.days if day not in taken]
+            if len(free) < len(wish.days):
+                requested.held_back.append(f"{len(wish.days) - len(free)} day(s) {wish.kind} are on their way.")
+            taken |= set(free)
+            for stretch in stretches(free, self.longest):
+                self._ask_stretch(wish, stretch, requested)
+        return requested
+
+    def on_their_way(self) -> set[date]:
+        """Days of this dataset in runs that have not ended."""
+        filters = dg.RunsFilter(tags={DATASET: self.dataset}, statuses=_UNFINISHED)
+        return {day for run in self.instance.get_runs(filters) for day in days_of_run(run)}
+
+    def _ask_stretch(self, wish: Wanted, stretch: Sequence[date], requested: Requested) -> None:
+        news = wish.digest(stretch)
+        attempt, held = self._next_attempt(news)
+        name = f"{stretch[0]}" if len(stretch) == 1 else f"{stretch[0]} to {stretch[-1]}"
+        if held:
+            requested.held_back.append(f"{name}: {held}")
+            return
+        again = f" (attempt {attempt})" if attempt > 1 else ""
+        tags = {
+            FIRST: str(stretch[0]),
+            LAST: str(stretch[-1]),
+            DATASET: self.dataset,
+            KIND: wish.kind.value,
+            REASON: wish.reason + again,
+            NEWS: news,
+            REQUESTED_AT: self.now.isoformat(),
+            _PRIORITY: str(PRIORITY[wish.kind]),
+        }
+        key = f"{self.dataset}:{wish.kind}:{stretch[0]}:{stretch[-1]}:{news}:{attempt}"
+        requested.runs.append(dg.RunRequest(run_key=key, asset_selection=[*self.assets], tags=tags))
+
+    def _next_attempt(self, news: str) -> tuple[int, str | None]:
+        """The number of the next attempt at the same news, or why it has to wait."""
+        before = self.instance.get_runs(dg.RunsFilter(tags={DATASET: self.dataset, NEWS: news}))
+        if not before:
+            return 1, None
+        last = max(datetime.fromisoformat(run.tags[REQUESTED_AT]) for run in before)
+        due = last + min(_FIRST_WAIT * 2 ** (len(before) - 1), _LONGEST_WAIT)
+        if len(before) >= _ATTEMPTS:
+            return 0, f"given up after {len(before)} attempts; the safety net tries once a day."
+        if self.now < due:
+            return 0, f"attempt {len(before)} did not settle it; the next is due at {due:%Y-%m-%d %H:%M} UTC."
+        return len(before) + 1, None
+
+
+def days_of_run(run: dg.DagsterRun) -> list[date]:
+    """The range a run was requested for; nothing for a run without one."""
+    if FIRST not in run.tags or LAST not in run.tags:
+        return []
+    return list(days_between(parse_day(run.tags[FIRST]), parse_day(run.tags[LAST])))
+
+
+def kind_of_run(run: dg.DagsterRun) -> Kind | None:
+    """Why a run was requested; None for one that a person began."""
+    return Kind(run.tags[KIND]) if run.tags.get(KIND) in set(Kind) else None

@@ -1,0 +1,29 @@
+"""What runs by itself, and how: the `automation` paragraph of klines.yaml as a value. No Dagster, no clock."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Automation:
+    """Cadences and patience of sensors and schedules. Times are the exchange's."""
+
+    enabled: bool = True
+    """Whether sensors and schedules are on when a daemon first meets them."""
+    freshness_minutes: int = 5
+    """How often days without archives are topped up from REST."""
+    days_per_run: int = 31
+    """Days in one run that sensors and schedules request; a longer stretch becomes several runs."""
+    straggler_share: float = 0.95
+    """Share of a day's symbols that must be published before the day may begin without the others."""
+    straggler_hours: float = 2.0
+    """Hours after the day's first archive before it may begin without the others."""
+    revisit_days: int = 35
+    """Days before today whose archives are compared, once a day, with the versions in the lake."""
+    safety_net_days: int = 30
+    """Days before today that are examined, once a day, for failures and gaps."""
+
+    @property
+    def patience(self) -> timedelta:
+        """How long stragglers are waited for."""
+        return timedelta(hours=self.straggler_hours)

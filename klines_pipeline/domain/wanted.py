@@ -1,0 +1,55 @@
+"""Days that ought to be materialized, and why: what planners say and Dagster is asked for. No Dagster, no clock."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+from hashlib import blake2b
+
+
+class Kind(StrEnum):
+    """Why a day is wanted; the order in which they wait for a run stands in `PRIORITY`."""
+
+    FRESHNESS = "freshness"
+    """No archive yet: REST has newer klines."""
+    PUBLISHED = "published"
+    """Archives appeared."""
+    REWRITTEN = "rewritten"
+    """Archives held were published anew."""
+    REPAIR = "repair"
+    """A run failed, or the certificates name gaps nobody has explained."""
+    HISTORY = "history"
+    """Nobody has looked at the day yet."""
+
+
+PRIORITY = {kind: len(Kind) - place for place, kind in enumerate(Kind)}
+"""A kind's `dagster/priority`: freshness first, years of history when nothing else waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Days wanted for one kind of reason. `news` tells, by day, the state of the world that makes it wanted: a request
+    for the same news is the same request again.
+    """
+
+    kind: Kind
+    days: tuple[date, ...]
+    reason: str
+    news: Mapping[date, str] = field(default_factory=dict)
+
+    def digest(self, days: Iterable[date]) -> str:
+        """Of the news of some of the days."""
+        text = "\n".join(f"{day} {self.news.get(day, '')}" for day in days)
+        return blake2b(f"{self.kind}\n{text}".encode(), digest_size=8).hexdigest()
+
+
+def stretches(days: Iterable[date], longest: int) -> Iterator[tuple[date, ...]]:
+    """Contiguous days in order, at most `longest` together."""
+    stretch = list[date]()
+    for day in sorted(set(days)):
+        if stretch and (day - stretch[-1] != timedelta(days=1) or len(stretch) == longest):
+            yield tuple(stretch)
+            stretch = []
+        stretch.append(day)
+    if stretch:
+        yield tuple(stretch)
