@@ -33,6 +33,8 @@ class Settings:
     automation: Automation = field(default_factory=Automation)
     alert_url: str | None = None
     """Where failures are posted to; nowhere by default."""
+    owners: tuple[str, ...] = ()
+    """Who answers for the data: teams and addresses, shown on every asset."""
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -51,6 +53,7 @@ class Settings:
             lake_options=lake_options(lake, env),
             automation=config.automation.automation(),
             alert_url=_url(env, _ALERT),
+            owners=tuple(config.owners),
         )
 
 

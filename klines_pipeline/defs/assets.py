@@ -8,8 +8,9 @@ from datetime import date
 
 import dagster as dg
 
+from klines_pipeline.defs.columns import SCHEMA, archive_columns, kline_columns
 from klines_pipeline.defs.keys import asset_key, op_name, resampled_key, selected_stages, stages_of, steps_of
-from klines_pipeline.defs.metadata import column_schema, resampled_metadata, stage_metadata
+from klines_pipeline.defs.metadata import resampled_metadata, stage_metadata
 from klines_pipeline.defs.partitions import day_partitions, days_of
 from klines_pipeline.defs.reporting import DayReport, report
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
@@ -40,14 +41,14 @@ def build_assets(dataset: Dataset, words: MarketWords) -> dg.AssetsDefinition:
         stages = selected_stages(dataset, context.selected_asset_keys)
         steps = steps_of(stages, words)
         ingest = Ingest(lake.open(), exchanges.market(dataset), dataset, stages=steps, log=context.log.info)
-        days = (_ingested(dataset, words, result) for result in ingest.days(days_of(context.partition_keys)))
+        days = (_ingested(dataset, result) for result in ingest.days(days_of(context.partition_keys)))
         yield from report(context, [asset_key(dataset, stage) for stage in stages], days)
 
     return ingest_days
 
 
-def _ingested(dataset: Dataset, words: MarketWords, result: DayResult) -> DayReport:
-    stages = stage_metadata(result, contracts=words.contracts)
+def _ingested(dataset: Dataset, result: DayResult) -> DayReport:
+    stages = stage_metadata(result)
     metadata = {asset_key(dataset, stage): values for stage, values in stages.items()}
     failures = {asset_key(dataset, Stage(stage)): text for stage, text in result.failures.items()}
     return DayReport(str(result.day), metadata, failures)
@@ -66,7 +67,7 @@ def build_resampled(dataset: Dataset, words: MarketWords, interval: AnyInterval)
                 _description(dataset, interval),
                 deps=[asset_key(dataset, Stage.KLINES)],
                 kinds={"parquet", "polars"},
-                metadata={"dagster/column_schema": column_schema(contracts=words.contracts)},
+                metadata={SCHEMA: kline_columns(contracts=words.contracts)},
             )
         ],
         partitions_def=day_partitions(dataset.start),
@@ -102,7 +103,7 @@ def _specs(dataset: Dataset, words: MarketWords) -> list[dg.AssetSpec]:
     vision, rest, klines = (asset_key(dataset, stage) for stage in Stage)
     archives = [vision] if words.archived else []
     venue, interval = f"{dataset.exchange} {dataset.market}", dataset.interval
-    columns = column_schema(contracts=words.contracts)
+    columns = kline_columns(contracts=words.contracts)
     specs = {
         Stage.VISION: _spec(
             dataset,
@@ -110,6 +111,7 @@ def _specs(dataset: Dataset, words: MarketWords) -> list[dg.AssetSpec]:
             f"Daily {interval} archives that {venue} publishes, each checked against its .CHECKSUM and kept byte for "
             "byte. A symbol that is not published is a recorded state, not an error.",
             kinds={"zip"},
+            metadata={SCHEMA: archive_columns(contracts=words.contracts)},
         ),
         Stage.REST: _spec(
             dataset,
@@ -118,6 +120,7 @@ def _specs(dataset: Dataset, words: MarketWords) -> list[dg.AssetSpec]:
             "complete archives costs no request.",
             deps=archives,
             kinds={"parquet"},
+            metadata={SCHEMA: columns},
         ),
         Stage.KLINES: _spec(
             dataset,
@@ -126,7 +129,7 @@ def _specs(dataset: Dataset, words: MarketWords) -> list[dg.AssetSpec]:
             "it has none, with a certificate per symbol that says what is missing and why.",
             deps=[*archives, rest],
             kinds={"parquet", "polars"},
-            metadata={"dagster/column_schema": columns, "dagster/table_name": dataset.name},
+            metadata={SCHEMA: columns, "dagster/table_name": dataset.name},
         ),
     }
     return [specs[stage] for stage in stages_of(words)]

@@ -5,6 +5,7 @@ import logging
 import dagster as dg
 
 from klines_pipeline.defs.assets import build_assets, build_resampled
+from klines_pipeline.defs.catalog import catalogued
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
@@ -20,16 +21,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     for dataset in settings.datasets:
         check_dataset(dataset, where=f"klines.yaml: {dataset}")
     return dg.Definitions(
-        assets=[
-            *(build_assets(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets),
-            *(
-                build_resampled(dataset, words_of(*dataset.prefix), interval)
-                for dataset in settings.datasets
-                for interval in dataset.resample
-            ),
-            *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in settings.datasets})),
-            *build_funding(settings.datasets),
-        ],
+        assets=catalogued(_assets(settings), settings),
         asset_checks=[
             *(build_checks(dataset) for dataset in settings.datasets),
             *build_funding_checks(settings.datasets),
@@ -40,3 +32,17 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         },
         executor=dg.in_process_executor,
     )
+
+
+def _assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    datasets = settings.datasets
+    return [
+        *(build_assets(dataset, words_of(*dataset.prefix)) for dataset in datasets),
+        *(
+            build_resampled(dataset, words_of(*dataset.prefix), interval)
+            for dataset in datasets
+            for interval in dataset.resample
+        ),
+        *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in datasets})),
+        *build_funding(datasets),
+    ]

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import dagster as dg
 
 from klines_pipeline.defs.checks import check_result
-from klines_pipeline.defs.funding_metadata import funding_columns, funding_metadata
+from klines_pipeline.defs.columns import SCHEMA, funding_columns
+from klines_pipeline.defs.funding_metadata import funding_metadata
 from klines_pipeline.defs.keys import op_name
 from klines_pipeline.defs.partitions import day_partitions, days_of
 from klines_pipeline.defs.reporting import DayReport, report
@@ -86,7 +87,7 @@ def _specs(dataset: FundingDataset) -> list[dg.AssetSpec]:
         "where it has none, with a certificate per symbol that says what is missing and why.",
     }
     kinds = {FundingStage.VISION: {"zip"}, FundingStage.REST: {"parquet"}, FundingStage.FUNDING: {"parquet", "polars"}}
-    table: Mapping[str, object] = {"dagster/column_schema": funding_columns(), "dagster/table_name": str(dataset)}
+    table: Mapping[str, object] = {SCHEMA: funding_columns(), "dagster/table_name": str(dataset)}
     return [
         dg.AssetSpec(
             funding_key(dataset, stage),

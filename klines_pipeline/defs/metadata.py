@@ -8,7 +8,6 @@ import polars as pl
 
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.klines.certificate import is_explained
-from klines_pipeline.klines.schema import CONTRACT_COLUMNS, KLINE_COLUMNS
 from klines_pipeline.stages.ingest import Stage
 from klines_pipeline.stages.resample import ResampledDay
 from klines_pipeline.stages.results import ArchivedDay, DayResult, MergedDay, ToppedUpDay
@@ -18,15 +17,7 @@ Metadata = Mapping[str, Any]
 _WORST = 10
 
 
-def column_schema(*, contracts: bool, with_meaning: bool = True) -> dg.TableSchema:
-    """The kline table's columns; their meaning stands on the asset, not in each day's event."""
-    return dg.TableSchema([
-        dg.TableColumn(column.name, str(column.dtype), description=column.meaning if with_meaning else None)
-        for column in (*KLINE_COLUMNS, *(CONTRACT_COLUMNS if contracts else ()))
-    ])  # fmt: skip
-
-
-def stage_metadata(result: DayResult, *, contracts: bool) -> dict[Stage, Metadata]:
+def stage_metadata(result: DayResult) -> dict[Stage, Metadata]:
     """Metadata of each stage that finished its part of the day."""
     metadata: dict[Stage, Metadata] = {}
     if result.archived:
@@ -34,9 +25,7 @@ def stage_metadata(result: DayResult, *, contracts: bool) -> dict[Stage, Metadat
     if result.topped_up:
         metadata[Stage.REST] = _topped_up(result.topped_up)
     if result.merged:
-        columns = column_schema(contracts=contracts, with_meaning=False)
-        merged = _merged(result.merged, result.archived, result.topped_up)
-        metadata[Stage.KLINES] = {"dagster/column_schema": columns, **merged}
+        metadata[Stage.KLINES] = _merged(result.merged, result.archived, result.topped_up)
     return metadata
 
 
