@@ -1,6 +1,7 @@
 """The code location from settings: a dataset's words are checked against its exchange, then its assets are built."""
 
 import logging
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -10,6 +11,7 @@ from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.defs.symbols import build_symbols
+from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
 
@@ -21,7 +23,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     for dataset in settings.datasets:
         check_dataset(dataset, where=f"klines.yaml: {dataset}")
     return dg.Definitions(
-        assets=catalogued(_assets(settings), settings),
+        assets=catalogued(_assets(settings.datasets), lake=settings.lake, owners=settings.owners),
         asset_checks=[
             *(build_checks(dataset) for dataset in settings.datasets),
             *build_funding_checks(settings.datasets),
@@ -34,8 +36,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     )
 
 
-def _assets(settings: Settings) -> list[dg.AssetsDefinition]:
-    datasets = settings.datasets
+def _assets(datasets: Sequence[Dataset]) -> list[dg.AssetsDefinition]:
     return [
         *(build_assets(dataset, words_of(*dataset.prefix)) for dataset in datasets),
         *(

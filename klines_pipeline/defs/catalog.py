@@ -3,13 +3,12 @@
 All of it follows from the asset's key and columns, so it is added in one place, to whatever was built.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import dagster as dg
 
 from klines_pipeline.defs.columns import LINEAGE, SCHEMA, lineage
-from klines_pipeline.settings import Settings
 from klines_pipeline.storage.folders import folder_of
 
 LAYERS = {
@@ -41,22 +40,26 @@ def place_of(key: dg.AssetKey) -> Place:
     return Place(exchange, market, table, interval) if table.endswith("klines") else Place(exchange, market, name, None)
 
 
-def catalogued(assets: Iterable[dg.AssetsDefinition], settings: Settings) -> list[dg.AssetsDefinition]:
-    """The assets as they are shown."""
+def catalogued(assets: Iterable[dg.AssetsDefinition], *, lake: str, owners: Sequence[str]) -> list[dg.AssetsDefinition]:
+    """The assets as they are shown; `lake` is its root."""
     built = [*assets]
     schemas = {spec.key: spec.metadata[SCHEMA] for asset in built for spec in asset.specs if SCHEMA in spec.metadata}
-    return [*dg.map_asset_specs(lambda spec: _catalogued(spec, settings, schemas), built)]
+
+    def shown(spec: dg.AssetSpec) -> dg.AssetSpec:
+        place = place_of(spec.key)
+        lies_in = {"dagster/uri": f"{lake.rstrip('/')}/{folder_of(*place)}"}
+        return spec.replace_attributes(
+            owners=[*spec.owners, *owners],
+            tags={**spec.tags, **_tags(place)},
+            metadata={**spec.metadata, **lies_in, **_lineage(spec, schemas)},
+        )
+
+    return [*dg.map_asset_specs(shown, built)]
 
 
-def _catalogued(spec: dg.AssetSpec, settings: Settings, schemas: Mapping[dg.AssetKey, dg.TableSchema]) -> dg.AssetSpec:
-    place = place_of(spec.key)
+def _lineage(spec: dg.AssetSpec, schemas: Mapping[dg.AssetKey, dg.TableSchema]) -> dict[str, Any]:
     columns = lineage(spec, schemas)
-    metadata: dict[str, Any] = {"dagster/uri": f"{settings.lake.rstrip('/')}/{folder_of(*place)}"}
-    return spec.replace_attributes(
-        owners=[*spec.owners, *settings.owners],
-        tags={**spec.tags, **_tags(place)},
-        metadata={**spec.metadata, **metadata, **({LINEAGE: columns} if columns else {})},
-    )
+    return {LINEAGE: columns} if columns else {}
 
 
 def _tags(place: Place) -> dict[str, str]:
