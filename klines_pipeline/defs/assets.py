@@ -3,7 +3,7 @@
 A range of days is one run, streamed day after day; one day is the special case.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 import dagster as dg
@@ -12,11 +12,14 @@ from klines_pipeline.defs.columns import SCHEMA, archive_columns, kline_columns
 from klines_pipeline.defs.keys import asset_key, op_name, resampled_key, selected_stages, stages_of, steps_of
 from klines_pipeline.defs.metadata import resampled_metadata, stage_metadata
 from klines_pipeline.defs.partitions import day_partitions, days_of
+from klines_pipeline.defs.pictures import with_pictures
 from klines_pipeline.defs.reporting import DayReport, report
+from klines_pipeline.defs.requests import kind_of_run
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import KlinesError
 from klines_pipeline.domain.interval import AnyInterval, LongInterval
+from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.exchanges.protocols import MarketWords
 from klines_pipeline.stages.ingest import Ingest, Stage
 from klines_pipeline.stages.resample import ResampledDay, resampler
@@ -40,11 +43,18 @@ def build_assets(dataset: Dataset, words: MarketWords) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         stages = selected_stages(dataset, context.selected_asset_keys)
         steps = steps_of(stages, words)
-        ingest = Ingest(lake.open(), exchanges.market(dataset), dataset, stages=steps, log=context.log.info)
-        days = (_ingested(dataset, result) for result in ingest.days(days_of(context.partition_keys)))
-        yield from report(context, [asset_key(dataset, stage) for stage in stages], days)
+        opened, days = lake.open(), days_of(context.partition_keys)
+        ingest = Ingest(opened, exchanges.market(dataset), dataset, stages=steps, log=context.log.info)
+        reports = (_ingested(dataset, result) for result in ingest.days(days))
+        shown = with_pictures(reports, opened, dataset, _pictured(context.run, days))
+        yield from report(context, [asset_key(dataset, stage) for stage in stages], shown)
 
     return ingest_days
+
+
+def _pictured(run: dg.DagsterRun, days: Sequence[date]) -> date | None:
+    """The run's last day; none of a run that comes every few minutes."""
+    return None if not days or kind_of_run(run) is Kind.FRESHNESS else days[-1]
 
 
 def _ingested(dataset: Dataset, result: DayResult) -> DayReport:

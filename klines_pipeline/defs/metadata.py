@@ -21,11 +21,14 @@ def stage_metadata(result: DayResult) -> dict[Stage, Metadata]:
     """Metadata of each stage that finished its part of the day."""
     metadata: dict[Stage, Metadata] = {}
     if result.archived:
-        metadata[Stage.VISION] = _archived(result.archived)
+        metadata[Stage.VISION] = {**_archived(result.archived), **_lag(result.archived)}
     if result.topped_up:
         metadata[Stage.REST] = _topped_up(result.topped_up)
     if result.merged:
-        metadata[Stage.KLINES] = _merged(result.merged, result.archived, result.topped_up)
+        metadata[Stage.KLINES] = {
+            **_merged(result.merged, result.archived, result.topped_up),
+            "seconds": round(result.seconds, 3),
+        }
     return metadata
 
 
@@ -43,6 +46,12 @@ def _archived(day: ArchivedDay) -> Metadata:
         "rows_rejected": day.rejected,
         "rows_duplicate": day.duplicates,
     }
+
+
+def _lag(day: ArchivedDay | None) -> Metadata:
+    """Absent while no archive of the day is: a plot then has a hole, not a lie."""
+    hours = day.lag_hours if day else None
+    return {} if hours is None else {"archive_lag_hours": round(hours, 2)}
 
 
 def _topped_up(day: ToppedUpDay) -> Metadata:
@@ -73,6 +82,8 @@ def _merged(day: MergedDay, archived: ArchivedDay | None, topped_up: ToppedUpDay
         "klines_missing_unexplained": sum(row["missing"] for row in unexplained),
         "rows_from_vision": day.total("from_vision"),
         "rows_from_rest": day.total("from_rest"),
+        "rest_share_pct": round(100 * day.total("from_rest") / day.rows, 4) if day.rows else 0.0,
+        **_lag(archived),
         "rows_flat": day.total("flat"),
         "rows_off_grid": day.off_grid,
         "conflicts": day.total("conflicts"),
