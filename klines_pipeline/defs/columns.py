@@ -13,6 +13,7 @@ from klines_pipeline.funding.schema import Column as FundingColumn
 from klines_pipeline.klines.schema import CONTRACT_COLUMNS, KEY_COLUMNS, KLINE_COLUMNS, MARKET_COLUMNS, Column
 
 SCHEMA, LINEAGE = "dagster/column_schema", "dagster/column_lineage"
+_TYPES = {"Datetime(time_unit='us', time_zone='UTC')": "Datetime(µs, UTC)"}
 _KLINE_KEY = tuple(column.name for column in KEY_COLUMNS)
 
 
@@ -36,7 +37,7 @@ def _schema(columns: Sequence[Column | FundingColumn], key: Collection[str]) -> 
         [
             dg.TableColumn(
                 column.name,
-                str(column.dtype),
+                _TYPES.get(str(column.dtype), str(column.dtype)),
                 description=column.meaning,
                 constraints=dg.TableColumnConstraints(
                     nullable=column.nullable, other=["key"] if column.name in key else None

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from enum import IntEnum
 
 import polars as pl
 
+from klines_pipeline.domain.utc_day import days_between
 from klines_pipeline.klines.certificate import is_explained
 
 
@@ -33,10 +34,10 @@ class Grid:
     """Symbols that lack no more than those shown."""
 
 
-def completeness(certificates: pl.DataFrame, last: date, *, days: int, symbols: int) -> Grid:
-    """The `days` up to `last`, of at most so many `symbols`; `certificates` have a column `date`."""
-    columns = tuple(last - timedelta(days=back) for back in reversed(range(days)))
-    shown = certificates.filter(pl.col("date").is_between(columns[0], last))
+def completeness(certificates: pl.DataFrame, first: date, last: date, *, symbols: int) -> Grid:
+    """Days `first` to `last` of at most so many `symbols`; `certificates` have a column `date`."""
+    columns = tuple(days_between(first, last))
+    shown = certificates.filter(pl.col("date").is_between(first, last))
     known = {(row["symbol"], row["date"]): _cell(row) for row in shown.iter_rows(named=True)}
     ranks = _lacking(shown)
     worst = sorted(ranks, key=lambda symbol: (*(-lack for lack in ranks[symbol]), symbol))

@@ -29,8 +29,8 @@ _CELLS = {
 }
 _COLOURS = 32
 """Of a small picture: smooth letters need a few greys."""
-_ROW, _DAY, _ABOVE, _BELOW, _NAMES = 0.16, 0.22, 0.4, 0.8, 1.6
-"""Inches: a symbol's row, a day's column, and the room for title, legend and names."""
+_ROW, _DAY, _ABOVE, _BELOW, _NAMES, _LEGEND = 0.16, 0.22, 0.4, 0.8, 1.6, 7.5
+"""Inches: a symbol's row, a day's column, and the room for title, legend, names, and the legend's width."""
 _DPI = 72
 
 
@@ -50,7 +50,7 @@ def small_candlestick(klines: pl.DataFrame, *, title: str) -> bytes:
 
 def small_heat_map(grid: Grid, *, title: str) -> bytes:
     """Symbols down, days across; a picture for a page."""
-    width, height = _NAMES + len(grid.days) * _DAY, _ABOVE + len(grid.symbols) * _ROW + _BELOW
+    width, height = max(_NAMES + len(grid.days) * _DAY, _LEGEND), _ABOVE + len(grid.symbols) * _ROW + _BELOW
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     axes = figure.subplots()

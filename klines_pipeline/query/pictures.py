@@ -29,12 +29,12 @@ class Picture(NamedTuple):
 
 def heat_map(lake: Lake, dataset: Dataset, last: date) -> Picture:
     """Completeness of each symbol in the 30 days up to `last`: the 60 symbols that lack most."""
-    rows = certificates(lake, dataset, first=last - timedelta(days=_DAYS - 1), last=last)
-    grid = completeness(rows, last, days=_DAYS, symbols=_ROWS)
+    first = max(dataset.start, last - timedelta(days=_DAYS - 1))
+    grid = completeness(certificates(lake, dataset, first=first, last=last), first, last, symbols=_ROWS)
     shown = f"{len(grid.symbols)} symbols"
     if grid.left_out:
         shown = f"the {len(grid.symbols)} of {len(grid.symbols) + grid.left_out} symbols that lack most"
-    title = f"{dataset}, {grid.days[0]} to {last}"
+    title = f"{dataset}, {first} to {last}"
     return Picture(f"Completeness by day: {shown}.", small_heat_map(grid, title=title))
 
 
