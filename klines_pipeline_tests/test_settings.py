@@ -213,6 +213,12 @@ WRONG = [
     (paragraph(resample="[1mo]"), 7, "resample.0: unknown interval '1mo'"),
     ("lake: ./lake\ndataset: []\n", 2, "dataset: no such field; the nearest valid one is 'datasets'"),
     ("lake: [1]\n", 1, "lake: "),
+    (
+        "lake: ./lake\nowners: [team:quants, quants]\n",
+        2,
+        "owners.1: 'quants' is no owner. Write team:NAME, or an e-mail",
+    ),
+    ("owners: ['team: ', ann@example]\n", 1, "owners.0: 'team: ' is no owner"),
     ("- just\n- a list\n", 1, "the file: "),
     ("lake: ./lake\ndatasets: [\n", 3, "not YAML"),
     ("lake: './lake\n", 2, "not YAML"),
@@ -225,6 +231,14 @@ def test_what_is_wrong_is_told_with_line_and_field(text: str, line: int, sentenc
 
     with pytest.raises(ConfigurationError, match=f"^klines.yaml, line {line}: .*{sentence}"):
         Settings.from_env({})
+
+
+def test_owners_are_teams_and_addresses_and_nobody_by_default() -> None:
+    write("owners: [team:quants, ann@example.com]\n")
+
+    assert Settings.from_env({}).owners == ("team:quants", "ann@example.com")
+    write("lake: ./lake\n")
+    assert Settings.from_env({}).owners == ()
 
 
 def test_several_mistakes_are_told_at_once() -> None:

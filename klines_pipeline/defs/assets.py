@@ -160,6 +160,6 @@ def _spec(
         description=description,
         metadata=metadata or {},
         group_name="_".join(dataset.prefix),
-        kinds={dataset.exchange, *kinds},
+        kinds=kinds,
         code_version=CODE_VERSION,
     )

@@ -95,7 +95,7 @@ def _specs(dataset: FundingDataset) -> list[dg.AssetSpec]:
             description=descriptions[stage],
             metadata=table if stage is FundingStage.FUNDING else {},
             group_name="_".join(dataset.prefix),
-            kinds={dataset.exchange, *kinds[stage]},
+            kinds=kinds[stage],
             code_version=CODE_VERSION,
         )
         for place, stage in enumerate(stages)
