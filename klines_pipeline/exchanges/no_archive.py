@@ -47,7 +47,7 @@ class NoArchive:
 
     def listed(self, symbols: Sequence[str], interval: Interval, first: date, last: date, *, seconds: float) -> Listed:
         """REST's time, and nothing published."""
-        seen = self.survey(symbols, interval, first, last)
+        seen = self.survey(symbols or ["REST"], interval, first, last)
         del seconds
         return Listed(seen.now, {}, seen.failed, (), requests=0)
 

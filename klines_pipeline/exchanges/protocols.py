@@ -137,7 +137,8 @@ class KlineArchive(Protocol):
     def listed(self, symbols: Sequence[str], interval: Interval, first: date, last: date, *, seconds: float) -> Listed:
         """List what is published from `first` to `last`, one request a symbol; none is begun after `seconds`.
 
-        Unlike `survey` it asks nothing about lives, and hardly tries again: it is asked again soon anyway.
+        Unlike `survey` it asks nothing about lives, and hardly tries again: it is asked again soon anyway. Without
+        symbols it tells the time alone.
         """
 
     def fetch(self, key: str, interval: Interval, new_file: Callable[[], Path]) -> FetchedArchive:
@@ -163,6 +164,9 @@ class KlineApi(Protocol):
 
     def close(self) -> None:
         """Give the connections back."""
+
+    def hasten(self) -> None:
+        """From now on tell trouble at once instead of waiting it out: for those who look often."""
 
     def now(self) -> datetime:
         """The exchange's server time."""

@@ -16,13 +16,12 @@ from klines_pipeline.exchanges.binance.keys import archive_stem
 from klines_pipeline.exchanges.binance.markets import BinanceMarket
 from klines_pipeline.exchanges.binance.survey import BucketListing, pair_up
 from klines_pipeline.exchanges.protocols import Listed, PublishedArchive
-from klines_pipeline.exchanges.retry import Breaker, RetryPolicy
+from klines_pipeline.exchanges.retry import BRIEF, Breaker
 
 _THREADS = 16
-_BRIEF = RetryPolicy(attempts=2, first_wait=0.1)
 _DOWN = 4
 """Symbols in a row that cannot be listed: past that the bucket is down, and the others fail without a request."""
-_ANSWER_SECONDS = 10.0
+_ANSWER_SECONDS = 6.0
 
 
 class _Seen(NamedTuple):
@@ -40,8 +39,11 @@ def listed(
     last: date,
     seconds: float,
 ) -> Listed:
-    """List the days from `first` to `last` of each symbol; past 490 days a page more, past `seconds` nobody more."""
-    listing = BucketListing(url, _BRIEF, Breaker(urlsplit(url).netloc, limit=_DOWN), seconds=_ANSWER_SECONDS)
+    """List the days from `first` to `last` of each symbol; past 490 days a page more, past `seconds` nobody more.
+
+    Without symbols it tells the time alone.
+    """
+    listing = BucketListing(url, BRIEF, Breaker(urlsplit(url).netloc, limit=_DOWN), seconds=_ANSWER_SECONDS)
     deadline = time.monotonic() + seconds
 
     def look(symbol: str) -> _Seen | TransientError | None:
@@ -54,12 +56,13 @@ def listed(
             return error
         return _Seen({day: found for day, found in pair_up(objects, stem).items() if first <= day <= last}, now)
 
+    asked = symbols or [market.bellwether]
     with ThreadPoolExecutor(_THREADS, "listing") as pool:
-        answers = dict(zip(symbols, pool.map(look, symbols), strict=True))
+        answers = dict(zip(asked, pool.map(look, asked), strict=True))
     seen = {symbol: answer for symbol, answer in answers.items() if isinstance(answer, _Seen)}
     return Listed(
         now=max((answer.now for answer in seen.values()), default=None),
-        archives={(symbol, day): found for symbol, answer in seen.items() for day, found in answer.archives.items()},
+        archives={(name, day): found for name in symbols if name in seen for day, found in seen[name].archives.items()},
         failed={symbol: answer for symbol, answer in answers.items() if isinstance(answer, TransientError)},
         unasked=[symbol for symbol, answer in answers.items() if answer is None],
         requests=listing.requests,
