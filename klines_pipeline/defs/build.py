@@ -37,7 +37,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
-            "exchanges": ExchangesResource(endpoints=dict(settings.endpoints)),
+            "exchanges": ExchangesResource(endpoints=dict(settings.endpoints), state=settings.state),
         },
         sensors=[build_alerts(settings.alert_url)] if settings.alert_url else [],
         executor=dg.in_process_executor,
