@@ -9,6 +9,7 @@ from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.sensors import build_published_days
 from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
@@ -34,6 +35,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         asset_checks=[
             *(build_checks(dataset) for dataset in settings.datasets),
             *build_funding_checks(settings.datasets),
+        ],
+        sensors=[
+            build_published_days(dataset, words_of(*dataset.prefix), settings.automation)
+            for dataset in settings.datasets
         ],
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
