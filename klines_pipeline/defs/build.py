@@ -4,6 +4,7 @@ import logging
 
 import dagster as dg
 
+from klines_pipeline.defs.alerts import build_alerts
 from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
@@ -49,7 +50,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
-            "exchanges": ExchangesResource(endpoints=dict(settings.endpoints)),
+            "exchanges": ExchangesResource(endpoints=dict(settings.endpoints), state=settings.state),
         },
+        sensors=[build_alerts(settings.alert_url)] if settings.alert_url else [],
         executor=dg.in_process_executor,
     )
