@@ -37,21 +37,24 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *(build_checks(dataset) for dataset in settings.datasets),
             *build_funding_checks(settings.datasets),
         ],
-        sensors=[
-            *(
-                build_published_days(dataset, words_of(*dataset.prefix), settings.automation)
-                for dataset in settings.datasets
-            ),
-            *(
-                build_rewritten_archives(dataset, words, settings.automation)
-                for dataset in settings.datasets
-                if (words := words_of(*dataset.prefix)).archived
-            ),
-        ],
+        sensors=_sensors(settings),
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
             "exchanges": ExchangesResource(endpoints=dict(settings.endpoints), state=settings.state),
         },
-        sensors=[build_alerts(settings.alert_url)] if settings.alert_url else [],
         executor=dg.in_process_executor,
     )
+
+
+def _sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """What watches by itself."""
+    markets = [(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets]
+    return [
+        *(build_published_days(dataset, words, settings.automation) for dataset, words in markets),
+        *(
+            build_rewritten_archives(dataset, words, settings.automation)
+            for dataset, words in markets
+            if words.archived
+        ),
+        *([build_alerts(settings.alert_url)] if settings.alert_url else []),
+    ]
