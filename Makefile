@@ -36,8 +36,9 @@ screenshots: .venv/dev ## the pictures of the UI in docs/, taken anew
 	@scripts/debian_packages.sh
 	$(BIN)/python -m klines_pipeline_tests.browser.screenshots
 
-bench: .venv/dev ## throughput as ratios in one run
+bench: .venv/dev ## throughput as ratios in one run, and what a sensor tick costs
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.sensor_tick
 
 lock: .venv/dev ## resolve the two locks anew; they record hashes and no hosts
 	$(LOCK) --group build --output-file requirements.txt

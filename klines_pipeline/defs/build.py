@@ -5,11 +5,14 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from klines_pipeline.defs.alerts import build_alerts
 from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.catalog import catalogued
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.revisits import build_rewritten_archives
+from klines_pipeline.defs.sensors import build_published_days
 from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
@@ -28,9 +31,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *(build_checks(dataset) for dataset in settings.datasets),
             *build_funding_checks(settings.datasets),
         ],
+        sensors=_sensors(settings),
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
-            "exchanges": ExchangesResource(endpoints=dict(settings.endpoints)),
+            "exchanges": ExchangesResource(endpoints=dict(settings.endpoints), state=settings.state),
         },
         executor=dg.in_process_executor,
     )
@@ -46,4 +50,18 @@ def _assets(datasets: Sequence[Dataset]) -> list[dg.AssetsDefinition]:
         ),
         *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in datasets})),
         *build_funding(datasets),
+    ]
+
+
+def _sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """What watches by itself."""
+    markets = [(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets]
+    return [
+        *(build_published_days(dataset, words, settings.automation) for dataset, words in markets),
+        *(
+            build_rewritten_archives(dataset, words, settings.automation)
+            for dataset, words in markets
+            if words.archived
+        ),
+        *([build_alerts(settings.alert_url)] if settings.alert_url else []),
     ]

@@ -84,6 +84,7 @@ def _merged(day: MergedDay, archived: ArchivedDay | None, topped_up: ToppedUpDay
         "rows_from_rest": day.total("from_rest"),
         "rest_share_pct": round(100 * day.total("from_rest") / day.rows, 4) if day.rows else 0.0,
         **_lag(archived),
+        "rows_confirmed": day.total("confirmed"),
         "rows_flat": day.total("flat"),
         "rows_off_grid": day.off_grid,
         "conflicts": day.total("conflicts"),

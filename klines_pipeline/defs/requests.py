@@ -5,7 +5,7 @@ from the runs themselves: there is no second memory to lose.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import dagster as dg
@@ -29,6 +29,8 @@ _FIRST_WAIT = timedelta(minutes=5)
 _LONGEST_WAIT = timedelta(hours=6)
 _ATTEMPTS = 8
 """5, 10, 20 ... minutes apart: half a day. After that the safety net asks once a day."""
+_MOST_RUNS = 10
+"""In one tick: Dagster takes 0.13 s to queue each. Years of history are queued within some ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Requested:
 
     runs: list[dg.RunRequest]
     held_back: list[str]
+    postponed: list[date] = field(default_factory=list)
+    """Days for which this tick had too many runs already: those who forget what they found must look again."""
 
     def result(self, cursor: str | None = None, otherwise: str = "Nothing to do.") -> dg.SensorResult:
         """As a sensor's answer; without runs its skip reason is `otherwise` and what is held back."""
@@ -64,7 +68,11 @@ class Asker:
                 requested.held_back.append(f"{len(wish.days) - len(free)} day(s) {wish.kind} are on their way.")
             taken |= set(free)
             for stretch in stretches(free, self.longest):
-                self._ask_stretch(wish, stretch, requested)
+                if len(requested.runs) >= _MOST_RUNS:
+                    requested.held_back.append(f"{stretch[0]} to {stretch[-1]}: in the next tick.")
+                    requested.postponed.extend(stretch)
+                else:
+                    self._ask_stretch(wish, stretch, requested)
         return requested
 
     def on_their_way(self) -> set[date]:
