@@ -128,6 +128,11 @@ def _partitions(page: Page, address: str) -> None:
     expect(page.get_by_text("completeness_pct").first).to_be_visible()
 
 
+def _automation(page: Page, address: str) -> None:
+    page.goto(f"{address}/automation")
+    expect(page.get_by_text("published_days").first).to_be_visible()
+
+
 VISITS = {
     "catalog": _catalog,
     "lineage": _lineage,
@@ -136,6 +141,7 @@ VISITS = {
     "checks": _checks,
     "heat-map": _heat_map,
     "partitions": _partitions,
+    "automation": _automation,
 }
 
 

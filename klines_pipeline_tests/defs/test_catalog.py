@@ -1,5 +1,6 @@
 """What a stranger reads in the UI: words, owners, tags, places and columns of everything."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,7 +50,7 @@ def test_everything_says_in_a_plain_first_sentence_what_it_is(definitions: dg.De
     ours = {name: text for name, text in described(definitions) if name != "default_automation_condition_sensor"}
 
     assert [name for name, text in ours.items() if not text] == []
-    first = {name: str(text).partition(". ")[0] for name, text in ours.items() if not name.startswith("io_manager")}
+    first = {name: re.split(r"\.\s", str(text))[0] for name, text in ours.items() if not name.startswith("io_manager")}
     assert [name for name, sentence in first.items() if any(mark in sentence for mark in "`*#[]")] == []
 
 
