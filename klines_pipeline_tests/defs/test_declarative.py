@@ -11,6 +11,7 @@ from klines_pipeline.defs.build import build_definitions
 from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline_tests.defs.patience import without_patience
 
 KLINES, RESAMPLED, SYMBOLS = (
     dg.AssetKey(["binance", "spot", name]) for name in ("klines_1h", "resampled_klines_4h", "symbols")
@@ -125,9 +126,10 @@ def test_the_life_tables_are_made_anew_once_a_day_at_their_hour(conditions: Cond
 
 
 def test_a_life_table_that_could_not_be_made_is_asked_for_each_hour(
-    conditions: Conditions, exchange: EmbeddedExchange
+    definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange
 ) -> None:
-    exchange.add_fault(kind="status", status=451, group="listing")
+    conditions = Conditions(without_patience(definitions, exchange), instance)
+    exchange.add_fault(kind="status", status=503, group="listing")
     conditions.tick(timedelta(hours=19))
     assert not conditions.materialize(None, SYMBOLS)
 
