@@ -1,6 +1,7 @@
 """The code location from settings: a dataset's words are checked against its exchange, then its assets are built."""
 
 import logging
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -12,7 +13,9 @@ from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.housekeeping import build_housekeeping, housekeeping
 from klines_pipeline.defs.lost_runs import build_lost_runs
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.sensors import build_published_days
 from klines_pipeline.defs.symbols import build_symbols
+from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
 
@@ -23,20 +26,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     check_endpoints(settings.endpoints)
     for dataset in settings.datasets:
         check_dataset(dataset, where=f"klines.yaml: {dataset}")
-    assets = declare(
-        [
-            *(build_assets(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets),
-            *(
-                build_resampled(dataset, words_of(*dataset.prefix), interval)
-                for dataset in settings.datasets
-                for interval in dataset.resample
-            ),
-            *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in settings.datasets})),
-            *build_funding(settings.datasets),
-        ],
-        settings.datasets,
-        settings.automation,
-    )
+    assets = declare(_assets(settings.datasets), settings.datasets, settings.automation)
     return dg.Definitions(
         assets=assets,
         asset_checks=[
@@ -45,11 +35,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         jobs=[housekeeping],
         schedules=[build_housekeeping(settings.automation)],
-        sensors=[
-            *build_condition_sensors(assets, settings.automation),
-            build_lost_runs(settings.automation),
-            *([build_alerts(settings.alert_url)] if settings.alert_url else []),
-        ],
+        sensors=_sensors(settings, assets),
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
             "exchanges": ExchangesResource(
@@ -60,3 +46,26 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         },
         executor=dg.in_process_executor,
     )
+
+
+def _assets(datasets: Sequence[Dataset]) -> list[dg.AssetsDefinition]:
+    return [
+        *(build_assets(dataset, words_of(*dataset.prefix)) for dataset in datasets),
+        *(
+            build_resampled(dataset, words_of(*dataset.prefix), interval)
+            for dataset in datasets
+            for interval in dataset.resample
+        ),
+        *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in datasets})),
+        *build_funding(datasets),
+    ]
+
+
+def _sensors(settings: Settings, assets: Sequence[dg.AssetsDefinition]) -> list[dg.SensorDefinition]:
+    automation = settings.automation
+    return [
+        *(build_published_days(dataset, words_of(*dataset.prefix), automation) for dataset in settings.datasets),
+        *build_condition_sensors(assets, automation),
+        build_lost_runs(automation),
+        *([build_alerts(settings.alert_url)] if settings.alert_url else []),
+    ]
