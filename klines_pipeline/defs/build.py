@@ -13,6 +13,7 @@ from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.housekeeping import build_housekeeping, housekeeping
 from klines_pipeline.defs.lost_runs import build_lost_runs
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.revisits import build_rewritten_archives
 from klines_pipeline.defs.sensors import build_published_days
 from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.domain.dataset import Dataset
@@ -62,9 +63,12 @@ def _assets(datasets: Sequence[Dataset]) -> list[dg.AssetsDefinition]:
 
 
 def _sensors(settings: Settings, assets: Sequence[dg.AssetsDefinition]) -> list[dg.SensorDefinition]:
+    """What watches by itself."""
     automation = settings.automation
+    markets = [(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets]
     return [
-        *(build_published_days(dataset, words_of(*dataset.prefix), automation) for dataset in settings.datasets),
+        *(build_published_days(dataset, words, automation) for dataset, words in markets),
+        *(build_rewritten_archives(dataset, words, automation) for dataset, words in markets if words.archived),
         *build_condition_sensors(assets, automation),
         build_lost_runs(automation),
         *([build_alerts(settings.alert_url)] if settings.alert_url else []),
