@@ -10,7 +10,17 @@ from klines_pipeline.klines.agreement import RESAMPLED_EQUALS, REST_AGREES
 from klines_pipeline.klines.quality import RULES
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.storage.tables import klines_to_parquet
-from klines_pipeline_tests.defs.test_assets import KLINES, RESAMPLED, definitions, failed_partitions, instance, run
+from klines_pipeline_tests.defs.test_assets import (
+    KLINES,
+    RESAMPLED,
+    REST,
+    VISION,
+    definitions,
+    failed_partitions,
+    instance,
+    run,
+)
+from klines_pipeline_tests.faults.archives import key_of, rewrite, with_cell
 
 __all__ = ["definitions", "instance"]
 
@@ -64,6 +74,25 @@ def spoil(path: Path, change: pl.Expr) -> None:
     """Rewrite a published file with one column changed, as a broken disk or a careless hand would."""
     frame = pl.read_parquet(path, hive_partitioning=False).with_columns(change)
     path.write_bytes(klines_to_parquet(frame, {}))
+
+
+def test_a_day_with_a_wrong_row_is_red_and_nothing_is_made_from_it(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange
+) -> None:
+    """The row opens above its high, which no sieve minds."""
+    key = key_of("ETHUSDT", "2024-03-02")
+    rewrite(exchange, key, lambda lines: [*lines[:700], with_cell(lines[700], 1, "999999"), *lines[701:]])
+
+    result = run(definitions, instance, "2024-03-01", "2024-03-03", VISION, REST, KLINES, RESAMPLED)
+
+    days = ["2024-03-01", "2024-03-02", "2024-03-03"]
+    assert not result.success
+    assert failed_partitions(instance, VISION, days) == failed_partitions(instance, REST, days) == set()
+    assert failed_partitions(instance, KLINES, days) == {"2024-03-02"}
+    assert failed_partitions(instance, RESAMPLED, days) == {*days}
+    [failure] = [event for event in result.all_events if event.is_step_failure and "checks" not in str(event.step_key)]
+    text = "2024-03-02: high_and_low_bound_open_and_close does not hold for ETHUSDT (1 rows). Remedy: compare"
+    assert text in str(failure.step_failure_data.user_failure_data.description)
 
 
 def selected(definitions: dg.Definitions, selection: dg.AssetSelection) -> dg.JobDefinition:
