@@ -5,6 +5,7 @@ import logging
 import dagster as dg
 
 from klines_pipeline.defs.agreement import build_agreement_checks
+from klines_pipeline.defs.alerts import build_alerts
 from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.declarative import build_condition_sensors, declare
@@ -12,6 +13,7 @@ from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.housekeeping import build_housekeeping, housekeeping
 from klines_pipeline.defs.lost_runs import build_lost_runs
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.sensors import build_published_days
 from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
@@ -46,11 +48,18 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         jobs=[housekeeping],
         schedules=[build_housekeeping(settings.automation)],
-        sensors=[*build_condition_sensors(assets, settings.automation), build_lost_runs(settings.automation)],
+        sensors=[
+            *(build_published_days(data, words_of(*data.prefix), settings.automation) for data in settings.datasets),
+            *build_condition_sensors(assets, settings.automation),
+            build_lost_runs(settings.automation),
+            *([build_alerts(settings.alert_url)] if settings.alert_url else []),
+        ],
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
             "exchanges": ExchangesResource(
-                endpoints=dict(settings.endpoints), retry_seconds=settings.automation.retry_seconds
+                endpoints=dict(settings.endpoints),
+                state=settings.state,
+                retry_seconds=settings.automation.retry_seconds,
             ),
         },
         executor=dg.in_process_executor,

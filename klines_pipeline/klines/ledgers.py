@@ -65,7 +65,13 @@ CERTIFICATE_SCHEMA = pl.Schema({
     "conflicts": pl.Int64(),
     "fingerprint": pl.String(),
     "checked_at": UTC_TIME,
+    "confirmed": pl.Int64(),
 })  # fmt: skip
+"""`confirmed` counts klines that REST gave before the archive came and that the archive has alike; `conflicts` those it
+has otherwise. The archive's are in the table either way."""
+
+ADDED_LATER = frozenset({"confirmed"})
+"""Columns that files written before them lack; there they are null."""
 
 REVISION_SCHEMA = pl.Schema({
     "symbol": pl.String(),
