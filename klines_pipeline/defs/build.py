@@ -13,6 +13,7 @@ from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.housekeeping import build_housekeeping, housekeeping
 from klines_pipeline.defs.lost_runs import build_lost_runs
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.revisits import build_rewritten_archives
 from klines_pipeline.defs.sensors import build_published_days
 from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
@@ -48,12 +49,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         jobs=[housekeeping],
         schedules=[build_housekeeping(settings.automation)],
-        sensors=[
-            *(build_published_days(data, words_of(*data.prefix), settings.automation) for data in settings.datasets),
-            *build_condition_sensors(assets, settings.automation),
-            build_lost_runs(settings.automation),
-            *([build_alerts(settings.alert_url)] if settings.alert_url else []),
-        ],
+        sensors=[*_sensors(settings), *build_condition_sensors(assets, settings.automation)],
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
             "exchanges": ExchangesResource(
@@ -64,3 +60,18 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         },
         executor=dg.in_process_executor,
     )
+
+
+def _sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """What watches by itself."""
+    markets = [(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets]
+    return [
+        *(build_published_days(dataset, words, settings.automation) for dataset, words in markets),
+        *(
+            build_rewritten_archives(dataset, words, settings.automation)
+            for dataset, words in markets
+            if words.archived
+        ),
+        build_lost_runs(settings.automation),
+        *([build_alerts(settings.alert_url)] if settings.alert_url else []),
+    ]
