@@ -30,6 +30,7 @@ class ExchangesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     endpoints: dict[str, str] = Field(default_factory=dict)
     state: str | None = None
     retry_seconds: int = 30
+    """Until a requested run that met an outage asks once more."""
 
     def market(self, dataset: Dataset) -> Market:
         """The dataset's market, connected; nothing is asked yet."""

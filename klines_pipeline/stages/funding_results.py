@@ -56,6 +56,8 @@ class MergedFunding:
     changed: bool
     rejected: int = 0
     """Rows a source had that are not in the table."""
+    problem: str | None = None
+    """Why the table is not what it should be, although it is there."""
 
     def total(self, column: str) -> int:
         """Sum of a certificate column over the symbols."""
@@ -89,4 +91,5 @@ class FundingDay:
     @property
     def met_outages_only(self) -> bool:
         """Of symbols that could not be had: archives met an outage, those that cannot be read did not; REST tells."""
-        return not self.damaged and (self.topped_up is None or self.topped_up.may_pass)
+        is_wrong = self.merged is not None and self.merged.problem is not None
+        return not self.damaged and not is_wrong and (self.topped_up is None or self.topped_up.may_pass)
