@@ -7,10 +7,13 @@ import dagster as dg
 from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
+from klines_pipeline.defs.funding_schedules import build_funding_schedules
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.schedules import build_schedules
 from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
+from klines_pipeline.stages.funding_dataset import funding_datasets
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -33,6 +36,18 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         asset_checks=[
             *(build_checks(dataset) for dataset in settings.datasets),
             *build_funding_checks(settings.datasets),
+        ],
+        schedules=[
+            *(
+                made
+                for dataset in settings.datasets
+                for made in build_schedules(dataset, words_of(*dataset.prefix), settings.automation)
+            ),
+            *(
+                made
+                for found in funding_datasets(settings.datasets)
+                for made in build_funding_schedules(found, settings.automation)
+            ),
         ],
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),

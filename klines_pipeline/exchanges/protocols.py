@@ -144,8 +144,8 @@ class KlineApi(Protocol):
     def close(self) -> None:
         """Give the connections back."""
 
-    def now(self) -> datetime:
-        """The exchange's server time."""
+    def now(self, *, patient: bool = True) -> datetime:
+        """The exchange's server time; not `patient`: an error at once rather than a wait for better times."""
 
     def symbols(self) -> Mapping[str, SymbolFacts]:
         """Every symbol the market names today."""

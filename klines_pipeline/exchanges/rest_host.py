@@ -24,7 +24,7 @@ from klines_pipeline.domain.errors import (
 from klines_pipeline.domain.states import BLOCKED_STATUS
 from klines_pipeline.exchanges.budget import Budget
 from klines_pipeline.exchanges.http_date import parse_http_date
-from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
+from klines_pipeline.exchanges.retry import IMPATIENT, Breaker, RetryPolicy, ask
 
 LOG = logging.getLogger(__name__)
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL at INFO
@@ -68,7 +68,15 @@ class RestHost:
         limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
         self.client = httpx.Client(timeout=httpx.Timeout(20.0, connect=10.0), limits=limits)
 
-    def get(self, path: str, params: Mapping[str, str | int], weight: int, *, lane: Budget | None = None) -> JsonAnswer:
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str | int],
+        weight: int,
+        *,
+        lane: Budget | None = None,
+        patient: bool = True,
+    ) -> JsonAnswer:
         """GET and parse JSON. BlockedError and BannedError end all further asking of this host.
 
         A `lane` is the budget of an endpoint that the host counts apart from all others.
@@ -76,7 +84,8 @@ class RestHost:
         if self.blocked is not None:
             raise self.blocked.with_traceback(None)
         try:
-            (body, response), attempts = ask(lambda: self._once(path, params, weight, lane), self.policy, self.breaker)
+            policy = self.policy if patient else IMPATIENT
+            (body, response), attempts = ask(lambda: self._once(path, params, weight, lane), policy, self.breaker)
         except BlockedError as error:
             if self.blocked is None:
                 LOG.warning("%s", error)

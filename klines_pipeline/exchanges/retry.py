@@ -30,6 +30,10 @@ class RetryPolicy:
         return full * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
 
 
+IMPATIENT = RetryPolicy(attempts=2, rate_limit_waits=0)
+"""For who would rather come again later: one repetition of a hiccup, no waiting for a host that asks for silence."""
+
+
 @dataclass(slots=True)
 class Breaker:
     """Counts requests to one host that failed for good in a row; past `limit` the host is taken to be down.

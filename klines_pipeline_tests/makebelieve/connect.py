@@ -30,8 +30,9 @@ class MakeBelieveApi:
     def close(self) -> None:
         """Nothing is open."""
 
-    def now(self) -> datetime:
+    def now(self, *, patient: bool = True) -> datetime:
         """Its clock stands still."""
+        del patient
         return NOW
 
     def symbols(self) -> Mapping[str, SymbolFacts]:

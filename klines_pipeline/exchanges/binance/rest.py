@@ -57,9 +57,9 @@ class BinanceRest:
         """Give the connections back."""
         self.host.client.close()
 
-    def now(self) -> datetime:
+    def now(self, *, patient: bool = True) -> datetime:
         """Server time, to the millisecond."""
-        answer = self.host.get(f"{self.market.rest_prefix}/time", {}, weight=1)
+        answer = self.host.get(f"{self.market.rest_prefix}/time", {}, weight=1, patient=patient)
         try:
             return from_milliseconds(answer.body["serverTime"])
         except (TypeError, KeyError, ValueError, OverflowError):

@@ -82,9 +82,9 @@ class OkxRest:
         """Give the connections back."""
         self.host.client.close()
 
-    def now(self) -> datetime:
+    def now(self, *, patient: bool = True) -> datetime:
         """Server time, to the millisecond."""
-        answer = self.host.get("/api/v5/public/time", {}, weight=1)
+        answer = self.host.get("/api/v5/public/time", {}, weight=1, patient=patient)
         try:
             self.heard = from_milliseconds(int(answer.body["data"][0]["ts"]))
         except (LookupError, TypeError, ValueError, OverflowError):
