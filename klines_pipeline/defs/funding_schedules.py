@@ -54,7 +54,7 @@ def build_funding_schedules(dataset: FundingDataset, automation: Automation) -> 
         market = exchanges.market(dataset.paragraphs[0])
         with closing(market.api):
             news = archive_news(opened, market, dataset, now.date(), automation.revisit_days)
-        wanted = [*news, *funding_repairs(opened, dataset, days, now.date(), said)]
+            wanted = [*news, *funding_repairs(opened, market, dataset, days, now.date(), said)]
         return (
             asker(context, now)
             .ask(wanted)

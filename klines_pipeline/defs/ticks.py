@@ -80,11 +80,11 @@ def said_by_dagster(
     """Days whose last run failed, and those of which an asset is older than the one it is made of."""
     said: dict[date, list[str]] = {day: [] for day in days}
     partitions, keys = day_partitions(start), [str(day) for day in days]
-    for asset in assets:
-        status = instance.get_status_by_partition(asset, keys, partitions) or {}
-        for day in days:
-            if status.get(str(day)) is dg.AssetPartitionStatus.FAILED:
-                said[day].append(f"{asset.path[-1]} failed")
+    states = {asset: instance.get_status_by_partition(asset, keys, partitions) or {} for asset in assets}
+    for day in days:
+        bad = (asset for asset, found in states.items() if found.get(str(day)) is dg.AssetPartitionStatus.FAILED)
+        if failed := ", ".join(asset.path[-1] for asset in bad):
+            said[day].append(f"{failed} failed")
     for asset, source in made_of.items():
         made, before = (_recorded(instance, key, keys) for key in (asset, source))
         for day in days:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
+from klines_pipeline.domain.lateness import LONGEST_DELAY
 from klines_pipeline.domain.states import NEVER_ASKED, NEVER_CAME
 from klines_pipeline.domain.utc_day import days_between
 from klines_pipeline.domain.wanted import Kind, Wanted
@@ -17,7 +18,7 @@ from klines_pipeline.funding.schema import CERTIFICATE_SCHEMA
 from klines_pipeline.funding.slices import is_settled
 from klines_pipeline.stages.funding_dataset import FundingDataset, FundingUniverse, source_of
 from klines_pipeline.stages.funding_state import load_entries, load_slices, paths_of
-from klines_pipeline.stages.safety_net import Said, repairs, unexplained
+from klines_pipeline.stages.safety_net import Said, never_asked, repairs, unexplained
 from klines_pipeline.stages.verdict import is_current
 from klines_pipeline.storage.funding_layout import funding_folder
 from klines_pipeline.storage.lake import Lake
@@ -28,17 +29,25 @@ _PROOF = "ledger/funding_certificates"
 
 
 def wanted_of_funding(lake: Lake, market: Market, dataset: FundingDataset, now: datetime) -> list[Wanted]:
-    """Yesterday and today where a settlement may have come since REST was asked; days before that never looked at."""
+    """Days of which REST may know more than it was asked for, the newest also where nobody has looked at them; and
+    older ones never looked at. What lacks of an ended day is the same news at each tick.
+    """
     archived = source_of(market, dataset).archive is not None
     universe = FundingUniverse(market, dataset, lambda _: None)
     today, hour = now.date(), f"{now:%Y-%m-%d %H}:00 UTC"
-    newest = [day for day in days_between(today - timedelta(days=1), today) if day >= dataset.start]
-    unseen = [day for day in newest if archived and not _is_listed(lake, dataset, day, universe.named(day))]
-    due = [day for day in newest if day not in unseen and _is_due(lake, dataset, day, universe.named(day), now)]
-    never = sorted({*days_between(dataset.start, today - timedelta(days=2))} - certified_days(lake, dataset))
+    certified, yesterday = certified_days(lake, dataset), today - timedelta(days=1)
+    recent = days_between(max(dataset.start, (now - LONGEST_DELAY).date()), today)
+    looked_at = [day for day in recent if day >= yesterday or day in certified]
+    listed = [day for day in looked_at if not archived or _is_listed(lake, dataset, day, universe.named(day))]
+    unseen = [day for day in looked_at if day >= yesterday and day not in listed]
+    due = [day for day in listed if _is_due(lake, dataset, day, universe.named(day), now)]
+    never = sorted({*days_between(dataset.start, yesterday - timedelta(days=1))} - certified)
     return [
         *_wish(Kind.FRESHNESS, unseen, "nobody has looked for its archive yet", f"listing of {hour}"),
-        *_wish(Kind.FRESHNESS, due, f"settlements until {hour}", hour, with_archives=False),
+        *_wish(
+            Kind.FRESHNESS, due[-1:] if today in due else [], f"settlements until {hour}", hour, with_archives=False
+        ),
+        *_wish(Kind.FRESHNESS, [day for day in due if day < today], "over since", "over", with_archives=False),
         *_wish(Kind.HISTORY, never, "never materialized", "never materialized"),
     ]
 
@@ -119,12 +128,14 @@ def _told(kind: Kind, how: str, news: Mapping[date, Sequence[str]]) -> Iterator[
         yield Wanted(kind, days, reason, {day: " ".join(news[day]) for day in days})
 
 
-def funding_repairs(lake: Lake, dataset: FundingDataset, days: Sequence[date], today: date, said: Said) -> list[Wanted]:
+def funding_repairs(
+    lake: Lake, market: Market, dataset: FundingDataset, days: Sequence[date], today: date, said: Said
+) -> list[Wanted]:
     """Days that are missing or incomplete without an explanation, and those `said` names."""
-    wrong = dict[date, list[str]]()
-    certified = certified_days(lake, dataset)
+    universe, certified = FundingUniverse(market, dataset, lambda _: None), certified_days(lake, dataset)
+    wrong: dict[date, Sequence[str]] = {}
     for day in days:
         proof = read_table(lake, paths_of(dataset, day).certificates, CERTIFICATE_SCHEMA)
-        lacks = [*unexplained(proof)] if day in certified else ["was never materialized"]
-        wrong[day] = [*said.get(day, ()), *lacks]
+        lacks = [*never_asked(universe.named(day), proof), *unexplained(proof)]
+        wrong[day] = [*said.get(day, ()), *(lacks if day in certified else ["was never materialized"])]
     return repairs(wrong, today)

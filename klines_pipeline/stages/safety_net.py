@@ -4,7 +4,7 @@ Only what the lake says is looked at here; what Dagster says of the same days is
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 
 import polars as pl
@@ -52,14 +52,19 @@ def _wrong(lake: Lake, dataset: Dataset, day: date) -> Iterator[str]:
     if rows.is_empty() and lake.size(paths.certificates) is None:
         yield "was never materialized"
         return
-    if unknown := set(dataset.symbols).difference(rows["symbol"]):
-        yield f"was never asked for {_symbols(len(unknown))}"
+    yield from never_asked(dataset.symbols, rows)
     if unfinished := rows.filter(pl.col("expected") < dataset.interval.bars_per_day).height:
         yield f"is certified in part only, {_symbols(unfinished)}"
     yield from unexplained(rows)
     for interval in dataset.resample:
         if isinstance(interval, Interval) and lake.size(paths.resampled(interval)) is None:
             yield f"resampled_klines_{interval} is missing"
+
+
+def never_asked(named: Collection[str], certificates: pl.DataFrame) -> Iterator[str]:
+    """Symbols of klines.yaml that have no certificate: they came into it after the day was made."""
+    if unknown := set(named).difference(certificates["symbol"]):
+        yield f"was never asked for {_symbols(len(unknown))}"
 
 
 def unexplained(certificates: pl.DataFrame) -> Iterator[str]:

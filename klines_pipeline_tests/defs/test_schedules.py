@@ -13,7 +13,7 @@ from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import certificate
 from klines_pipeline_tests.defs.conftest import built, days, names, run_requested, run_tick, tick
-from klines_pipeline_tests.defs.test_assets import metadata_of
+from klines_pipeline_tests.defs.test_assets import metadata_of, run
 
 CONFIG = "datasets: [{interval: 1m, start: 2025-03-04, symbols: [BTCUSDT, ETHUSDT], resample: [1h]}]"
 FRESH, NET = "binance__spot__klines_1m__freshness", "binance__spot__klines_1m__safety_net"
@@ -77,8 +77,8 @@ def test_no_run_is_asked_for_while_the_one_before_is_under_way(
     definitions = built(exchange, tmp_path, CONFIG)
     [request] = tick(definitions, instance, FRESH, exchange)
     assert isinstance(request, dg.RunRequest)
-    run = dg.DagsterRun(job_name="__ASSET_JOB", tags={**request.tags}, status=dg.DagsterRunStatus.STARTED)
-    instance.add_run(run)
+    started = dg.DagsterRun(job_name="__ASSET_JOB", tags={**request.tags}, status=dg.DagsterRunStatus.STARTED)
+    instance.add_run(started)
 
     assert "has not ended" in str(tick(definitions, instance, FRESH, exchange))
 
@@ -130,3 +130,70 @@ def test_schedules_are_on_unless_klines_yaml_says_otherwise(exchange: EmbeddedEx
         assert found.default_status.value == status
         assert (found.cron_schedule, found.execution_timezone) == ("0 */2 * * *", "UTC")
         assert "every 120 minutes" in str(found.description)
+
+
+def test_the_safety_net_mends_failed_missing_and_outdated_days_and_nothing_else(
+    exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    config = CONFIG.replace("1m", "1h", 1).replace("2025-03-04", "2025-02-28").replace("[1h]", "[4h]")
+    definitions, net = built(exchange, tmp_path, config), NET.replace("1m", "1h")
+    keys = [dg.AssetKey(["binance", "spot", name.replace("1m", "1h")]) for name in CHAIN[:3]]
+    resampled = dg.AssetKey(["binance", "spot", "resampled_klines_4h"])
+    exchange.add_fault(kind="status", status=503, match="*ETHUSDT-1h-2025-03-02.zip")
+    run(definitions, instance, "2025-02-28", "2025-03-02", *keys)
+    exchange.clear_faults()
+    run(definitions, instance, "2025-02-28", "2025-03-02", resampled)
+    run(definitions, instance, "2025-02-28", "2025-02-28", *keys)
+
+    requests = tick(definitions, instance, net, exchange)
+
+    assert [days(request) for request in requests if isinstance(request, dg.RunRequest)] == [
+        ("2025-02-28", "2025-02-28"),
+        ("2025-03-02", "2025-03-03"),
+    ]
+    request = requests[-1]
+    assert isinstance(request, dg.RunRequest)
+    assert (request.tags[KIND], request.tags["dagster/priority"]) == ("repair", "2")
+    assert request.tags[REASON] == (
+        "3 day(s): 2025-02-28 resampled_klines_4h is older than klines_1h; "
+        "2025-03-02 vision_klines_1h, klines_1h failed, unavailable 1 symbol; 2025-03-03 was never materialized"
+    )
+    for asked in requests:
+        assert isinstance(asked, dg.RunRequest)
+        assert run_requested(definitions, instance, asked).success
+    assert tick(definitions, instance, net, exchange) == "The last 4 days are complete or explained."
+
+
+def test_a_host_that_does_not_serve_this_address_still_tells_the_safety_net_the_time(
+    exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    definitions = built(exchange, tmp_path, CONFIG.replace("2025-03-04", "2025-03-03"))
+    exchange.add_fault(kind="blocked", group="rest")
+
+    [request] = tick(definitions, instance, NET, exchange)
+
+    assert isinstance(request, dg.RunRequest)
+    assert days(request) == ("2025-03-03", "2025-03-03")
+
+
+def test_funding_is_asked_for_each_hour_and_its_archives_once_a_day(
+    exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    config = "datasets: [{market: um, interval: 1h, start: 2025-02-28, symbols: [BTCUSDT], funding: true}]"
+    definitions, name = built(exchange, tmp_path, config), "binance__um__funding__freshness"
+    exchange.set_clock(at(1, 1, 10))
+
+    [request] = run_tick(definitions, instance, name, exchange)
+    assert (days(request), names(request)) == (
+        ("2025-02-28", "2025-03-01"),
+        ["vision_funding", "rest_funding", "funding"],
+    )
+    assert "Nothing was settled since" in str(tick(definitions, instance, name, exchange))
+
+    exchange.set_clock(at(2, 11, 40))
+    net = tick(definitions, instance, "binance__um__funding__safety_net", exchange)
+    [came] = [request for request in net if isinstance(request, dg.RunRequest)]
+    assert (days(came), came.tags[REASON]) == (
+        ("2025-02-28", "2025-02-28"),
+        "archives of 2025-02 are out: 1 symbol(s)",
+    )

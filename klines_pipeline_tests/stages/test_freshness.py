@@ -154,15 +154,24 @@ def test_a_symbol_listed_today_costs_one_slice_a_tick_although_its_morning_is_em
     assert exchange.requests()["rest"] == {"time": 1, "klines": 2}
 
 
-def test_a_symbol_of_which_rest_has_nothing_is_asked_for_again_after_an_hour(
-    exchange: EmbeddedExchange, lake: Lake, tick: Tick
-) -> None:
-    nothing = '{"code":-1121,"msg":"Invalid symbol."}'
-    tick(PAIR, at(4, 0, 1))
-    exchange.add_fault(kind="status", status=400, body=nothing, match="/api/v3/klines", times=1)
-    tick(make_dataset("ETHUSDT", start="2025-03-04"), at(5, 0, 5))
+def test_a_symbol_of_which_rest_has_nothing_is_asked_for_once_an_hour(exchange: EmbeddedExchange, tick: Tick) -> None:
+    """LUNAUSDT ended a week before: its archives may merely be late."""
+    dataset = make_dataset("BTCUSDT", "LUNAUSDT", start="2022-05-20")
+    tick(dataset, datetime(2022, 5, 20, 9, tzinfo=UTC))
+    asked = []
+    for hour, minute in ((9, 5), (9, 55), (10, 5), (10, 10)):
+        tick(dataset, datetime(2022, 5, 20, hour, minute, tzinfo=UTC))
+        asked.append(exchange.requests()["rest"]["klines"])
 
-    assert tick(make_dataset("ETHUSDT", start="2025-03-05"), at(5, 0, 10)) == []
+    assert asked == [1, 1, 2, 1]
+
+
+def test_a_dataset_of_which_rest_has_nothing_wants_a_run_once_an_hour(tick: Tick) -> None:
+    dataset = make_dataset("LUNAUSDT", start="2022-05-20")
+    tick(dataset, datetime(2022, 5, 20, 9, tzinfo=UTC))
+
+    assert tick(dataset, datetime(2022, 5, 20, 9, 30, tzinfo=UTC)) == []
+    assert tick(dataset, datetime(2022, 5, 20, 10, 5, tzinfo=UTC)) == [(["2022-05-20"], False)]
 
 
 def test_a_symbol_new_in_klines_yaml_is_looked_for_before_rest_is_asked(lake: Lake, tick: Tick) -> None:
