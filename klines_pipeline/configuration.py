@@ -76,7 +76,9 @@ def _cadence(value: object) -> int:
     """Minutes that the clock's face can show: every tick at the same minutes of each day."""
     if isinstance(value, int) and not isinstance(value, bool) and value in CADENCES:
         return value
-    raise ValueError(f"{value!r} minutes do not divide a day into hours. Use one of {', '.join(map(str, CADENCES))}.")
+    raise ValueError(
+        f"{value!r} minutes do not divide an hour or a day evenly. Use one of {', '.join(map(str, CADENCES))}."
+    )
 
 
 Cadence = Annotated[int, BeforeValidator(_cadence)]

@@ -13,7 +13,7 @@ from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.freshness import wanted_for_freshness
 from klines_pipeline.stages.ingest import ALL_STAGES, Stage
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline_tests.conftest import Run, certificate, make_dataset, read_day
+from klines_pipeline_tests.conftest import Run, certificate, impatient, make_dataset, read_day
 
 PAIR = make_dataset("BTCUSDT", "ETHUSDT", start="2025-03-03")
 Tick = Callable[..., list[tuple[list[str], bool]]]
@@ -211,3 +211,24 @@ def test_older_days_that_nobody_has_looked_at_are_history_and_no_matter_of_fresh
     [wish] = wanted_for_freshness(lake, years, at(4, 9), archived=True)
 
     assert wish.days == (date(2025, 3, 2), date(2025, 3, 3), date(2025, 3, 4))
+
+
+def test_a_filter_begins_a_new_day_while_the_bucket_is_dark(
+    exchange: EmbeddedExchange, lake: Lake, ingest: Run
+) -> None:
+    """Neither delisted symbols nor today's archives matter to a day in progress; the look of an hour later mends it."""
+    chosen = SymbolFilter(quote=("USDT",), match="^(BTC|LUNA|SOL)USDT$")
+    dataset = make_dataset(start="2025-03-01", chosen=chosen)
+    exchange.set_clock(at(4, 23, 50))
+    ingest(dataset, "2025-03-04")
+    exchange.set_clock(at(5, 0, 5))
+    exchange.add_fault(kind="status", status=403, group="listing")
+
+    [ended, begun] = ingest(dataset, "2025-03-04", "2025-03-05", market=impatient(exchange, "binance/spot"))
+
+    assert set(ended.failures) == {"vision_klines", "klines"}, "an ended day waits for its listing"
+    assert begun.failures == {}
+    assert read_day(lake, "klines", "2025-03-05").group_by("symbol", maintain_order=True).len().rows() == [
+        ("BTCUSDT", 5),
+        ("SOLUSDT", 5),
+    ]
