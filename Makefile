@@ -31,8 +31,9 @@ format: .venv/dev ## format and mend what lint can
 dev: .venv/demo ## the Dagster UI and daemon on the real services
 	$(BIN)/dagster dev
 
-bench: .venv/dev ## throughput as ratios in one run
+bench: .venv/dev ## throughput as ratios in one run, and what a sensor tick costs
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.sensor_tick
 
 lock: .venv/dev ## resolve the two locks anew; they record hashes and no hosts
 	$(LOCK) --group build --output-file requirements.txt

@@ -4,12 +4,14 @@ import logging
 
 import dagster as dg
 
+from klines_pipeline.defs.alerts import build_alerts
 from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.funding_schedules import build_funding_schedules
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.defs.schedules import build_schedules
+from klines_pipeline.defs.sensors import build_published_days
 from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
@@ -49,9 +51,16 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 for made in build_funding_schedules(found, settings.automation)
             ),
         ],
+        sensors=[
+            *(
+                build_published_days(dataset, words_of(*dataset.prefix), settings.automation)
+                for dataset in settings.datasets
+            ),
+            *([build_alerts(settings.alert_url)] if settings.alert_url else []),
+        ],
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
-            "exchanges": ExchangesResource(endpoints=dict(settings.endpoints)),
+            "exchanges": ExchangesResource(endpoints=dict(settings.endpoints), state=settings.state),
         },
         executor=dg.in_process_executor,
     )

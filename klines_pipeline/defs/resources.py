@@ -21,9 +21,13 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class ExchangesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """URLs that replace the real services, by name (vision_list_url, binance_spot_url, ...); none by default."""
+    """URLs that replace the real services, by name (vision_list_url, binance_spot_url, ...); none by default.
+
+    `state` is a folder of this machine in which its processes tell each other of a host's bans.
+    """
 
     endpoints: dict[str, str] = Field(default_factory=dict)
+    state: str | None = None
 
     def market(self, dataset: Dataset) -> Market:
         """The dataset's market, connected; nothing is asked yet."""
@@ -31,4 +35,4 @@ class ExchangesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def connect(self, exchange: str, market: str) -> Market:
         """A market, connected; nothing is asked yet."""
-        return connect(exchange, market, self.endpoints)
+        return connect(exchange, market, self.endpoints, self.state)

@@ -50,8 +50,9 @@ def schedule(
 def asked_time(market: Market, *, or_heard: bool = False) -> datetime:
     """The exchange's time; `or_heard`: also that of a host that does not serve this address, by its refusal."""
     with closing(market.api):
+        market.api.hasten()
         try:
-            return market.api.now(patient=False)
+            return market.api.now()
         except BlockedError as error:
             if or_heard and error.served_at:
                 return error.served_at

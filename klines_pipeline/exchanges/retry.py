@@ -30,8 +30,8 @@ class RetryPolicy:
         return full * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
 
 
-IMPATIENT = RetryPolicy(attempts=2, rate_limit_waits=0)
-"""For who would rather come again later: one repetition of a hiccup, no waiting for a host that asks for silence."""
+BRIEF = RetryPolicy(attempts=2, first_wait=0.1, rate_limit_waits=0)
+"""For those who look often: a hiccup is asked again, an outage or a 429 is told at once."""
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from klines_pipeline.exchanges.binance.markets import BinanceMarket
 from klines_pipeline.exchanges.binance.wire import parse_rows
 from klines_pipeline.exchanges.protocols import RestAnswer
 from klines_pipeline.exchanges.rest_host import JsonAnswer, RestHost
+from klines_pipeline.exchanges.retry import BRIEF
 
 WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 _PASSING = frozenset({-1000, -1001, -1003, -1007, -1008})  # internal error, overload, back-end time-out
@@ -57,9 +58,13 @@ class BinanceRest:
         """Give the connections back."""
         self.host.client.close()
 
-    def now(self, *, patient: bool = True) -> datetime:
+    def hasten(self) -> None:
+        """From now on hardly try again."""
+        self.host.policy = BRIEF
+
+    def now(self) -> datetime:
         """Server time, to the millisecond."""
-        answer = self.host.get(f"{self.market.rest_prefix}/time", {}, weight=1, patient=patient)
+        answer = self.host.get(f"{self.market.rest_prefix}/time", {}, weight=1)
         try:
             return from_milliseconds(answer.body["serverTime"])
         except (TypeError, KeyError, ValueError, OverflowError):
