@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from itertools import chain
 
 import dagster as dg
 
@@ -11,15 +12,18 @@ from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.declarative import build_condition_sensors, declare
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
+from klines_pipeline.defs.funding_schedules import build_funding_schedules
 from klines_pipeline.defs.housekeeping import build_housekeeping, housekeeping
 from klines_pipeline.defs.lost_runs import build_lost_runs
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.defs.revisits import build_rewritten_archives
+from klines_pipeline.defs.schedules import build_schedules
 from klines_pipeline.defs.sensors import build_published_days
 from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
+from klines_pipeline.stages.funding_dataset import funding_datasets
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -37,7 +41,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *build_funding_checks(settings.datasets),
         ],
         jobs=[housekeeping],
-        schedules=[build_housekeeping(settings.automation)],
+        schedules=_schedules(settings),
         sensors=_sensors(settings, assets),
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
@@ -62,6 +66,14 @@ def _assets(datasets: Sequence[Dataset]) -> list[dg.AssetsDefinition]:
         *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in datasets})),
         *build_funding(datasets),
     ]
+
+
+def _schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+    """What comes round by the clock."""
+    automation = settings.automation
+    by_dataset = [build_schedules(data, words_of(*data.prefix), automation) for data in settings.datasets]
+    by_market = [build_funding_schedules(found, automation) for found in funding_datasets(settings.datasets)]
+    return [*chain.from_iterable(by_dataset), *chain.from_iterable(by_market), build_housekeeping(automation)]
 
 
 def _sensors(settings: Settings, assets: Sequence[dg.AssetsDefinition]) -> list[dg.SensorDefinition]:
