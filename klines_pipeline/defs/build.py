@@ -9,6 +9,7 @@ import dagster as dg
 from klines_pipeline.defs.agreement import build_agreement_checks
 from klines_pipeline.defs.alerts import build_alerts
 from klines_pipeline.defs.assets import build_assets, build_resampled
+from klines_pipeline.defs.catalog import catalogued
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.declarative import build_condition_sensors, declare
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
@@ -32,7 +33,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     check_endpoints(settings.endpoints)
     for dataset in settings.datasets:
         check_dataset(dataset, where=f"klines.yaml: {dataset}")
-    assets = declare(_assets(settings.datasets), settings.datasets, settings.automation)
+    made = catalogued(_assets(settings.datasets), lake=settings.lake, owners=settings.owners)
+    assets = declare(made, settings.datasets, settings.automation)
     return dg.Definitions(
         assets=assets,
         asset_checks=[
