@@ -9,9 +9,9 @@ from datetime import date
 import dagster as dg
 
 from klines_pipeline.defs.columns import SCHEMA, archive_columns, kline_columns
-from klines_pipeline.defs.keys import asset_key, op_name, resampled_key, selected_stages, stages_of, steps_of
+from klines_pipeline.defs.keys import asset_key, op_name, resampled_key, rest_pool, selected_stages, stages_of, steps_of
 from klines_pipeline.defs.metadata import resampled_metadata, stage_metadata
-from klines_pipeline.defs.partitions import day_partitions, days_of
+from klines_pipeline.defs.partitions import RANGE_IS_ONE_RUN, day_partitions, days_of
 from klines_pipeline.defs.pictures import with_pictures
 from klines_pipeline.defs.reporting import DayReport, report
 from klines_pipeline.defs.requests import kind_of_run
@@ -35,8 +35,9 @@ def build_assets(dataset: Dataset, words: MarketWords) -> dg.AssetsDefinition:
         name=op_name(*dataset.prefix, f"klines_{dataset.interval}"),
         specs=_specs(dataset, words),
         partitions_def=day_partitions(dataset.start),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=RANGE_IS_ONE_RUN,
         can_subset=True,
+        pool=rest_pool(*dataset.prefix, words),
     )
     def ingest_days(
         context: dg.AssetExecutionContext, lake: LakeResource, exchanges: ExchangesResource
@@ -47,7 +48,8 @@ def build_assets(dataset: Dataset, words: MarketWords) -> dg.AssetsDefinition:
         ingest = Ingest(opened, exchanges.market(dataset), dataset, stages=steps, log=context.log.info)
         reports = (_ingested(dataset, result) for result in ingest.days(days))
         shown = with_pictures(reports, opened, dataset, _pictured(context.run, days))
-        yield from report(context, [asset_key(dataset, stage) for stage in stages], shown)
+        keys = [asset_key(dataset, stage) for stage in stages]
+        yield from report(context, keys, shown, retry_seconds=exchanges.retry_seconds)
 
     return ingest_days
 
@@ -61,7 +63,7 @@ def _ingested(dataset: Dataset, result: DayResult) -> DayReport:
     stages = stage_metadata(result)
     metadata = {asset_key(dataset, stage): values for stage, values in stages.items()}
     failures = {asset_key(dataset, Stage(stage)): text for stage, text in result.failures.items()}
-    return DayReport(str(result.day), metadata, failures)
+    return DayReport(str(result.day), metadata, failures, result.may_pass)
 
 
 def build_resampled(dataset: Dataset, words: MarketWords, interval: AnyInterval) -> dg.AssetsDefinition:
@@ -81,7 +83,7 @@ def build_resampled(dataset: Dataset, words: MarketWords, interval: AnyInterval)
             )
         ],
         partitions_def=day_partitions(dataset.start),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=RANGE_IS_ONE_RUN,
     )
     def resample_days(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
         resample = resampler(lake.open(), dataset, interval)

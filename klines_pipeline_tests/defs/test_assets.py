@@ -8,6 +8,8 @@ import dagster as dg
 import pytest
 
 from klines_pipeline.defs.build import build_definitions
+from klines_pipeline.defs.requests import KIND
+from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
 
@@ -38,16 +40,22 @@ def definitions(exchange: EmbeddedExchange, tmp_path: Path) -> dg.Definitions:
 
 
 def run(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, first: str, last: str, *keys: dg.AssetKey
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    first: str,
+    last: str,
+    *keys: dg.AssetKey,
+    kind: Kind | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """One run over a range of days, checks included, as the CLI's --partition-range makes it."""
+    """One run over a range of days, checks included, as the CLI's --partition-range makes it; or as a sensor's."""
     job = definitions.resolve_implicit_global_asset_job_def()
     days = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+    tags = {**({} if first == last else days), **({KIND: kind.value} if kind else {})}
     return job.execute_in_process(
         instance=instance,
         asset_selection=list(keys or (VISION, REST, KLINES)),
         partition_key=first if first == last else None,
-        tags=None if first == last else days,
+        tags=tags,
         raise_on_error=False,
     )
 
