@@ -16,7 +16,7 @@ demo: .venv/demo ## a few days of several symbols through Dagster, offline, in a
 
 test: .venv/dev check ## check, then every test
 	@scripts/debian_packages.sh
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/dev ## lint, format, types, imports, and that the code location loads
 	$(BIN)/ruff check

@@ -16,7 +16,6 @@ from klines_pipeline_tests.browser.workshop import CHROMIUM, chromium, furnish, 
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here; scripts/debian_packages.sh installs it as root"),
-    pytest.mark.xdist_group("browser"),  # one UI for all of them
     pytest.mark.timeout(400),
 ]
 NOW = datetime.now(UTC)
@@ -127,7 +126,7 @@ def test_the_pictures_of_the_day_open(visit: Visit, materialized: str, name: str
 
 
 def test_a_check_shows_its_rule_its_result_and_the_remedy(visit: Visit, materialized: str) -> None:
-    rule = RULES["key_is_unique_and_sorted"]
+    rule = RULES["key_is_unique_and_sorted"].truth
 
     visit.open(f"{ASSET}?view=checks&checkDetail={rule.name}", "Latest execution")
 
