@@ -6,7 +6,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-emit-index-url --no-header pyproject.toml --extra exchange --extra charts
 
-.PHONY: help demo test check format dev bench lock clean
+.PHONY: help demo test check format dev bench lock screenshots clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,7 +15,8 @@ demo: .venv/demo ## a few days of several symbols through Dagster, offline, in a
 	@$(BIN)/python -m klines_pipeline.demo
 
 test: .venv/dev check ## check, then every test
-	$(BIN)/python -m pytest -n 2
+	@scripts/debian_packages.sh
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: .venv/dev ## lint, format, types, imports, and that the code location loads
 	$(BIN)/ruff check
@@ -30,6 +31,10 @@ format: .venv/dev ## format and mend what lint can
 
 dev: .venv/demo ## the Dagster UI and daemon on the real services
 	$(BIN)/dagster dev
+
+screenshots: .venv/dev ## the pictures of the UI in docs/, taken anew
+	@scripts/debian_packages.sh
+	$(BIN)/python -m klines_pipeline_tests.browser.screenshots
 
 bench: .venv/dev ## throughput as ratios in one run, and what a sensor tick costs
 	$(BIN)/python -m benchmarks.throughput

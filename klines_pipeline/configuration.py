@@ -15,6 +15,7 @@ from klines_pipeline.domain.automation import CADENCES, Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, nearest_name
 from klines_pipeline.domain.interval import INTERVALS, AnyInterval, Interval, LongInterval, parse_interval
+from klines_pipeline.domain.owner import check_owner
 from klines_pipeline.domain.states import ChecksumPolicy
 from klines_pipeline.domain.symbol import check_symbol
 from klines_pipeline.domain.universe import Contract, Excluded, SymbolFilter, check_pattern
@@ -42,6 +43,7 @@ Day = Annotated[date, _reader(parse_day)]
 IntervalName = Annotated[Interval, _reader(Interval.parse)]
 ResampledName = Annotated[AnyInterval, _reader(parse_interval)]
 Symbol = Annotated[str, _reader(check_symbol)]
+Owner = Annotated[str, _reader(check_owner)]
 Word = Annotated[Excluded, _reader(Excluded.parse)]
 ContractName = Annotated[Contract | None, _reader(Contract.parse)]
 Pattern = Annotated[str | None, _reader(check_pattern)]
@@ -140,6 +142,7 @@ class AutomationParagraph(_Strict):
     enabled: bool = _AUTOMATION.enabled
     freshness_minutes: Cadence = _AUTOMATION.freshness_minutes
     days_per_run: int = Field(default=_AUTOMATION.days_per_run, ge=1, le=366)
+    retry_seconds: int = Field(default=_AUTOMATION.retry_seconds, ge=0, le=300)
     straggler_share: float = Field(default=_AUTOMATION.straggler_share, gt=0, le=1)
     straggler_hours: float = Field(default=_AUTOMATION.straggler_hours, ge=0, le=480)
     revisit_days: int = Field(default=_AUTOMATION.revisit_days, ge=1, le=366)
@@ -154,6 +157,7 @@ class ConfigFile(_Strict):
     """klines.yaml."""
 
     lake: str = Field(default="./lake", min_length=1)
+    owners: list[Owner] = Field(default_factory=list)
     automation: AutomationParagraph = Field(default_factory=AutomationParagraph)
     datasets: list[DatasetParagraph] = Field(default_factory=list)
 

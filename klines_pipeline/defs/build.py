@@ -1,18 +1,27 @@
 """The code location from settings: a dataset's words are checked against its exchange, then its assets are built."""
 
 import logging
+from collections.abc import Sequence
+from itertools import chain
 
 import dagster as dg
 
+from klines_pipeline.defs.agreement import build_agreement_checks
 from klines_pipeline.defs.alerts import build_alerts
 from klines_pipeline.defs.assets import build_assets, build_resampled
+from klines_pipeline.defs.catalog import catalogued
 from klines_pipeline.defs.checks import build_checks
+from klines_pipeline.defs.declarative import build_condition_sensors, declare
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.funding_schedules import build_funding_schedules
+from klines_pipeline.defs.housekeeping import build_housekeeping, housekeeping
+from klines_pipeline.defs.lost_runs import build_lost_runs
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.revisits import build_rewritten_archives
 from klines_pipeline.defs.schedules import build_schedules
 from klines_pipeline.defs.sensors import build_published_days
 from klines_pipeline.defs.symbols import build_symbols
+from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
 from klines_pipeline.stages.funding_dataset import funding_datasets
@@ -24,43 +33,59 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     check_endpoints(settings.endpoints)
     for dataset in settings.datasets:
         check_dataset(dataset, where=f"klines.yaml: {dataset}")
+    made = catalogued(_assets(settings.datasets), lake=settings.lake, owners=settings.owners)
+    assets = declare(made, settings.datasets, settings.automation)
     return dg.Definitions(
-        assets=[
-            *(build_assets(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets),
-            *(
-                build_resampled(dataset, words_of(*dataset.prefix), interval)
-                for dataset in settings.datasets
-                for interval in dataset.resample
-            ),
-            *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in settings.datasets})),
-            *build_funding(settings.datasets),
-        ],
+        assets=assets,
         asset_checks=[
-            *(build_checks(dataset) for dataset in settings.datasets),
+            *(build_checks(dataset, settings.automation.cadence) for dataset in settings.datasets),
+            *(check for data in settings.datasets for check in build_agreement_checks(data, words_of(*data.prefix))),
             *build_funding_checks(settings.datasets),
         ],
-        schedules=[
-            *(
-                made
-                for dataset in settings.datasets
-                for made in build_schedules(dataset, words_of(*dataset.prefix), settings.automation)
-            ),
-            *(
-                made
-                for found in funding_datasets(settings.datasets)
-                for made in build_funding_schedules(found, settings.automation)
-            ),
-        ],
-        sensors=[
-            *(
-                build_published_days(dataset, words_of(*dataset.prefix), settings.automation)
-                for dataset in settings.datasets
-            ),
-            *([build_alerts(settings.alert_url)] if settings.alert_url else []),
-        ],
+        jobs=[housekeeping],
+        schedules=_schedules(settings),
+        sensors=_sensors(settings, assets),
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
-            "exchanges": ExchangesResource(endpoints=dict(settings.endpoints), state=settings.state),
+            "exchanges": ExchangesResource(
+                endpoints=dict(settings.endpoints),
+                state=settings.state,
+                retry_seconds=settings.automation.retry_seconds,
+            ),
         },
         executor=dg.in_process_executor,
     )
+
+
+def _assets(datasets: Sequence[Dataset]) -> list[dg.AssetsDefinition]:
+    return [
+        *(build_assets(dataset, words_of(*dataset.prefix)) for dataset in datasets),
+        *(
+            build_resampled(dataset, words_of(*dataset.prefix), interval)
+            for dataset in datasets
+            for interval in dataset.resample
+        ),
+        *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in datasets})),
+        *build_funding(datasets),
+    ]
+
+
+def _schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+    """What comes round by the clock."""
+    automation = settings.automation
+    by_dataset = [build_schedules(data, words_of(*data.prefix), automation) for data in settings.datasets]
+    by_market = [build_funding_schedules(found, automation) for found in funding_datasets(settings.datasets)]
+    return [*chain.from_iterable(by_dataset), *chain.from_iterable(by_market), build_housekeeping(automation)]
+
+
+def _sensors(settings: Settings, assets: Sequence[dg.AssetsDefinition]) -> list[dg.SensorDefinition]:
+    """What watches by itself."""
+    automation = settings.automation
+    markets = [(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets]
+    return [
+        *(build_published_days(dataset, words, automation) for dataset, words in markets),
+        *(build_rewritten_archives(dataset, words, automation) for dataset, words in markets if words.archived),
+        *build_condition_sensors(assets, automation),
+        build_lost_runs(automation),
+        *([build_alerts(settings.alert_url)] if settings.alert_url else []),
+    ]

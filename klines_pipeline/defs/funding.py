@@ -4,22 +4,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from klines_pipeline.defs.checks import check_result
-from klines_pipeline.defs.funding_metadata import funding_columns, funding_metadata
-from klines_pipeline.defs.keys import op_name
-from klines_pipeline.defs.partitions import day_partitions, days_of
+from klines_pipeline.defs.checks import WITHOUT_PARTITION, check_result, check_specs
+from klines_pipeline.defs.columns import SCHEMA, funding_columns
+from klines_pipeline.defs.funding_metadata import funding_metadata
+from klines_pipeline.defs.keys import op_name, rest_pool
+from klines_pipeline.defs.partitions import RANGE_IS_ONE_RUN, day_partitions, days_of
 from klines_pipeline.defs.reporting import DayReport, report
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.stages.funding import FundingIngest, FundingStage
 from klines_pipeline.stages.funding_dataset import FundingDataset, funding_datasets
-from klines_pipeline.stages.funding_examine import FUNDING_RULES, examine_funding, latest_funding_days
+from klines_pipeline.stages.funding_examine import examine_funding, latest_funding_days
 from klines_pipeline.stages.funding_results import FundingDay
+from klines_pipeline.stages.funding_rules import FUNDING_RULES
 
 CODE_VERSION = "1"
-_WITHOUT_PARTITION = 30
-"""Days examined when a check is run by itself: the latest month."""
 
 
 def build_funding(datasets: Sequence[Dataset]) -> list[dg.AssetsDefinition]:
@@ -53,8 +53,9 @@ def _build_assets(dataset: FundingDataset) -> dg.AssetsDefinition:
         name=op_name(*dataset.prefix, "funding"),
         specs=_specs(dataset),
         partitions_def=day_partitions(dataset.start),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=RANGE_IS_ONE_RUN,
         can_subset=True,
+        pool=rest_pool(*dataset.prefix, words_of(*dataset.prefix)),
     )
     def ingest_funding(
         context: dg.AssetExecutionContext, lake: LakeResource, exchanges: ExchangesResource
@@ -63,7 +64,8 @@ def _build_assets(dataset: FundingDataset) -> dg.AssetsDefinition:
         market = exchanges.market(dataset.paragraphs[0])
         ingest = FundingIngest(lake.open(), market, dataset, stages=stages, log=context.log.info)
         days = (_ingested(dataset, result) for result in ingest.days(days_of(context.partition_keys)))
-        yield from report(context, [funding_key(dataset, stage) for stage in stages], days)
+        keys = [funding_key(dataset, stage) for stage in stages]
+        yield from report(context, keys, days, retry_seconds=exchanges.retry_seconds)
 
     return ingest_funding
 
@@ -77,7 +79,7 @@ def _ingested(dataset: FundingDataset, result: FundingDay) -> DayReport:
     by_stage = funding_metadata(result)
     metadata = {funding_key(dataset, stage): values for stage, values in by_stage.items()}
     failures = {funding_key(dataset, FundingStage(stage)): text for stage, text in result.failures.items()}
-    return DayReport(str(result.day), metadata, failures)
+    return DayReport(str(result.day), metadata, failures, result.may_pass)
 
 
 def _specs(dataset: FundingDataset) -> list[dg.AssetSpec]:
@@ -91,7 +93,7 @@ def _specs(dataset: FundingDataset) -> list[dg.AssetSpec]:
         "where it has none, with a certificate per symbol that says what is missing and why.",
     }
     kinds = {FundingStage.VISION: {"zip"}, FundingStage.REST: {"parquet"}, FundingStage.FUNDING: {"parquet", "polars"}}
-    table: Mapping[str, object] = {"dagster/column_schema": funding_columns(), "dagster/table_name": str(dataset)}
+    table: Mapping[str, object] = {SCHEMA: funding_columns(), "dagster/table_name": str(dataset)}
     return [
         dg.AssetSpec(
             funding_key(dataset, stage),
@@ -99,7 +101,7 @@ def _specs(dataset: FundingDataset) -> list[dg.AssetSpec]:
             description=descriptions[stage],
             metadata=table if stage is FundingStage.FUNDING else {},
             group_name="_".join(dataset.prefix),
-            kinds={dataset.exchange, *kinds[stage]},
+            kinds=kinds[stage],
             code_version=CODE_VERSION,
         )
         for place, stage in enumerate(stages)
@@ -111,19 +113,17 @@ def _build_checks(dataset: FundingDataset) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(
         name=op_name(*dataset.prefix, "funding", "checks"),
-        specs=[
-            dg.AssetCheckSpec(rule.name, asset=asset, description=rule.description) for rule in FUNDING_RULES.values()
-        ],
+        specs=check_specs(asset, (rule.truth for rule in FUNDING_RULES.values())),
         can_subset=True,
     )
     def examine(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         opened = lake.open()
         has_partitions = context.has_partition_key or context.has_partition_key_range
         keys = context.partition_keys if has_partitions else ()
-        days = days_of(keys) if has_partitions else latest_funding_days(opened, dataset, _WITHOUT_PARTITION)
+        days = days_of(keys) if has_partitions else latest_funding_days(opened, dataset, WITHOUT_PARTITION)
         wanted = {key.name for key in context.selected_asset_check_keys}
         for finding in examine_funding(opened, dataset, days):
             if finding.rule in wanted:
-                yield check_result(asset, FUNDING_RULES[finding.rule], finding, len(days))
+                yield check_result(asset, FUNDING_RULES[finding.rule].truth, finding, len(days))
 
     return examine

@@ -5,7 +5,7 @@ from the runs themselves: there is no second memory to lose.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import dagster as dg
@@ -16,7 +16,9 @@ from klines_pipeline.domain.wanted import PRIORITY, Kind, Wanted, stretches
 DATASET, KIND, REASON = "klines/dataset", "klines/kind", "klines/reason"
 NEWS, REQUESTED_AT = "klines/news", "klines/requested_at"
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-_PRIORITY = "dagster/priority"
+_PRIORITY, _LONGEST = "dagster/priority", "dagster/max_runtime"
+_FRESHNESS_SECONDS = 3600
+"""A top-up takes a minute; one that hangs must not keep its REST host from the next ones for long."""
 
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -39,6 +41,8 @@ class Requested:
 
     runs: list[dg.RunRequest]
     held_back: list[str]
+    postponed: list[date] = field(default_factory=list)
+    """Days for which this tick had too many runs already: those who forget what they found must look again."""
 
     def tick(self, otherwise: str = "Nothing to do.") -> list[dg.RunRequest] | dg.SkipReason:
         """As a schedule's answer, likewise."""
@@ -73,6 +77,7 @@ class Asker:
             for stretch in stretches(free, self.longest):
                 if len(requested.runs) >= _MOST_RUNS:
                     requested.held_back.append(f"{stretch[0]} to {stretch[-1]}: in the next tick.")
+                    requested.postponed.extend(stretch)
                 elif self._ask_stretch(wish, stretch, requested):
                     taken |= set(stretch)
         return requested
@@ -109,6 +114,7 @@ class Asker:
             NEWS: news,
             REQUESTED_AT: self.now.isoformat(),
             _PRIORITY: str(PRIORITY[wish.kind]),
+            **({_LONGEST: str(_FRESHNESS_SECONDS)} if wish.kind is Kind.FRESHNESS else {}),
         }
         key = f"{self.dataset}:{wish.kind}:{stretch[0]}:{stretch[-1]}:{news}:{attempt}"
         assets = self.assets if wish.with_archives else self.without_archives

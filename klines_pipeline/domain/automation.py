@@ -19,6 +19,8 @@ class Automation:
     """How often days without archives are topped up from REST; one of `CADENCES`."""
     days_per_run: int = 31
     """Days in one run that sensors and schedules request; a longer stretch becomes several runs."""
+    retry_seconds: int = 30
+    """Seconds after which a requested run that met an outage tries once more."""
     straggler_share: float = 0.95
     """Share of a day's symbols that must be published before the day may begin without the others."""
     straggler_hours: float = 2.0
@@ -27,6 +29,11 @@ class Automation:
     """Days before today whose archives are compared, once a day, with the versions in the lake."""
     safety_net_days: int = 30
     """Days before today that are examined, once a day, for failures and gaps."""
+
+    @property
+    def cadence(self) -> timedelta:
+        """How far a day in progress may lag behind the exchange's clock."""
+        return timedelta(minutes=self.freshness_minutes)
 
     @property
     def freshness_cron(self) -> str:

@@ -1,4 +1,4 @@
-"""Rows of the ledgers and their schemas: archives, slices, certificates, revisions, rejected rows, conflicts.
+"""Rows of the ledgers and their schemas: archives, slices, certificates, revisions, quarantine, rejected, conflicts.
 
 Data, not logs: one Parquet file a day each, one row a symbol (slices: a slice). Where they lie is storage's affair.
 """
@@ -85,6 +85,16 @@ REVISION_SCHEMA = pl.Schema({
     "rows_added": pl.Int64(),
     "rows_removed": pl.Int64(),
     "rows_changed": pl.Int64(),
+})  # fmt: skip
+
+QUARANTINE_SCHEMA = pl.Schema({
+    "symbol": pl.String(),
+    "key": pl.String(),
+    "revision": pl.Int16(),
+    "sha256": pl.String(),
+    "state": pl.String(),
+    "seen_at": UTC_TIME,
+    "verified_at": UTC_TIME,
 })  # fmt: skip
 
 REJECTED_SCHEMA = pl.Schema({"source": pl.String(), "reason": pl.String(), **WIRE_SCHEMA})

@@ -37,6 +37,8 @@ class ToppedUpFunding:
     rows: pl.DataFrame
     now: datetime
     failed: Mapping[str, str] = field(default_factory=dict)
+    may_pass: bool = True
+    """Whether outages are all that `failed` tells of."""
     blocked: str | None = None
     requests: int = 0
     new_rows: int = 0
@@ -54,6 +56,8 @@ class MergedFunding:
     changed: bool
     rejected: int = 0
     """Rows a source had that are not in the table."""
+    problem: str | None = None
+    """Why the table is not what it should be, although it is there."""
 
     def total(self, column: str) -> int:
         """Sum of a certificate column over the symbols."""
@@ -70,6 +74,7 @@ class MergedFunding:
 class FundingDay:
     """One day through the stages that ran. `failures` names, by stage, why the day must be reported failed.
 
+    `may_pass`: whether outages are all they tell of, so that another try soon may succeed.
     `damaged` are the symbols left out since their archive in the lake cannot be read, and why.
     `renewed`, on the first day of a month in the run, are other days of it, made anew from a rewritten archive.
     """
@@ -80,4 +85,11 @@ class FundingDay:
     merged: MergedFunding | None = None
     damaged: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
+    may_pass: bool = False
     renewed: tuple[date, ...] = ()
+
+    @property
+    def met_outages_only(self) -> bool:
+        """Of symbols that could not be had: archives met an outage, those that cannot be read did not; REST tells."""
+        is_wrong = self.merged is not None and self.merged.problem is not None
+        return not self.damaged and not is_wrong and (self.topped_up is None or self.topped_up.may_pass)

@@ -17,7 +17,7 @@ from functools import partial
 from typing import NamedTuple
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import KlinesError, TransientError
+from klines_pipeline.domain.errors import KlinesError, TransientError, may_pass
 from klines_pipeline.domain.states import UNUSABLE
 from klines_pipeline.domain.utc_day import day_start
 from klines_pipeline.exchanges.protocols import Market
@@ -80,12 +80,13 @@ class Ingest:
             keepers = stack.enter_context(ThreadPoolExecutor(_KEEP_THREADS, "keep"))
             rest = stack.enter_context(ThreadPoolExecutor(_REST_THREADS, "rest"))
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-            done = 0
+            done, began = 0, time.monotonic()
             for start in range(0, len(days), _DAYS_A_SURVEY):
                 for result in self._stream(days[start : start + _DAYS_A_SURVEY], Workshop(pool, keepers, folder), rest):
-                    done += 1
+                    done, ended = done + 1, time.monotonic()
                     self._tell(f"{self.dataset}: {result.day} done, {done} of {len(days)} days")
-                    yield result
+                    yield replace(result, seconds=ended - began)
+                    began = time.monotonic()
 
     def _tell(self, text: str) -> None:
         """At most a line each ten seconds."""
@@ -150,9 +151,9 @@ class Ingest:
             except (KlinesError, OSError) as error:
                 if isinstance(error, OSError):
                     self.broken = str(error)
-                return _failed(result, self.stages, str(error))
+                return _failed(result, self.stages, error)
         self._warn(result)
-        return replace(result, failures=_failures(result, self.stages))
+        return replace(result, failures=_failures(result, self.stages), may_pass=result.met_outages_only)
 
     def _warn(self, result: DayResult) -> None:
         """What ends well but should be looked at: archives that are published and could not be verified."""
@@ -181,7 +182,8 @@ class Ingest:
             known = result.topped_up or lake_state.topped_up_day(self.lake, self.market, dataset, archived)
             sizes = self.universe.contract_sizes(self.lake, dataset.symbols)
             merged = merge(self.lake, dataset, archived, known, rows, sizes.known)
-            result = replace(result, merged=replace(merged, problem=sizes.problem))
+            problem = " ".join(text for text in (merged.problem, sizes.problem) if text) or None
+            result = replace(result, merged=replace(merged, problem=problem))
         return result
 
 
@@ -194,19 +196,20 @@ class _Begun(NamedTuple):
     work: PendingDay | ArchivedDay | Exception | None = None
 
 
-def _failed(result: DayResult, stages: Collection[Stage], error: str) -> DayResult:
+def _failed(result: DayResult, stages: Collection[Stage], error: Exception) -> DayResult:
     """An error ended the day: the stages that had not finished are failed."""
     finished = {Stage.VISION: result.archived, Stage.REST: result.topped_up, Stage.KLINES: result.merged}
     open_stages = [stage for stage in Stage if stage in stages and finished[stage] is None]
-    return replace(result, failures={**_failures(result, stages), **{stage.value: error for stage in open_stages}})
+    failures = {**_failures(result, stages), **{stage.value: str(error) for stage in open_stages}}
+    return replace(result, failures=failures, may_pass=may_pass(error) and result.met_outages_only)
 
 
 def _failures(result: DayResult, stages: Collection[Stage]) -> dict[str, str]:
     """Why the day must be reported failed, by stage: symbols that could not be had."""
     archived = _named(result.archived.failed) if result.archived else None
     asked = _named(result.topped_up.failed) if result.topped_up else None
-    sizes = result.merged.problem if result.merged else None
-    merged = " ".join(text for text in (archived, asked, sizes) if text) or None
+    wrong = result.merged.problem if result.merged else None
+    merged = " ".join(text for text in (archived, asked, wrong) if text) or None
     reasons = {Stage.VISION: archived, Stage.REST: asked, Stage.KLINES: merged}
     return {stage.value: text for stage, text in reasons.items() if text and stage in stages}
 

@@ -26,7 +26,9 @@ from klines_pipeline.klines.ledgers import (
     SliceEntry,
 )
 from klines_pipeline.klines.merge import CONFLICT_SCHEMA, disagreeing_symbols, merge_klines
+from klines_pipeline.klines.quality import RULES
 from klines_pipeline.klines.schema import slot
+from klines_pipeline.klines.truths import DayTables, what_is_wrong
 from klines_pipeline.stages.results import ArchivedDay, MergedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
 from klines_pipeline.storage.lake import Lake
@@ -39,6 +41,8 @@ _INPUTS = "klines.inputs"
 _ROWS = "klines.rows"
 _BYTES = "klines.bytes"
 _OFF_GRID = "klines.off_grid"
+_WRONG = "klines.wrong"
+"""Why the day must stay red, in the file of its certificates: a second look at the same inputs finds it again."""
 
 
 def merge(
@@ -168,6 +172,7 @@ def _unchanged(lake: Lake, paths: DayPaths, inputs: str) -> MergedDay | None:
         path=lake.uri(paths.klines),
         changed=False,
         off_grid=int(known[_OFF_GRID]),
+        problem=known.get(_WRONG),
     )
 
 
@@ -184,6 +189,7 @@ def _publish(
         lake.publish(paths.conflicts, to_parquet(day.conflicts))
     content = klines_to_parquet(day.klines, paths.identity)
     changed = lake.publish(paths.klines, content)
+    wrong = what_is_wrong(DayTables(paths.day, day.klines), RULES)
     lasting = _keep_check_times(day.certificates, read_table(lake, paths.certificates, CERTIFICATE_SCHEMA))
     metadata = {
         **paths.identity,
@@ -191,6 +197,7 @@ def _publish(
         _ROWS: str(day.klines.height),
         _BYTES: str(len(content)),
         _OFF_GRID: str(off_grid),
+        **({_WRONG: wrong} if wrong else {}),
     }
     lake.publish(paths.certificates, to_parquet(lasting, metadata))
     return MergedDay(
@@ -201,6 +208,7 @@ def _publish(
         path=lake.uri(paths.klines),
         changed=changed,
         off_grid=off_grid,
+        problem=wrong,
     )
 
 

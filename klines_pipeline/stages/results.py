@@ -7,6 +7,7 @@ from datetime import date, datetime
 import polars as pl
 
 from klines_pipeline.domain.states import ArchiveState
+from klines_pipeline.domain.utc_day import day_end
 from klines_pipeline.klines.ledgers import ArchiveEntry, SliceEntry
 
 
@@ -28,6 +29,15 @@ class ArchivedDay:
         """Symbols in one of the states."""
         return sum(entry.state in states for entry in self.entries.values())
 
+    @property
+    def lag_hours(self) -> float | None:
+        """Hours from the day's end to its last archive's publication; None while there is none. Rewritten ones tell
+        when they were rewritten, and do not count.
+        """
+        first_versions = (entry for entry in self.entries.values() if entry.revision == 1)
+        times = [entry.last_modified for entry in first_versions if entry.last_modified]
+        return (max(times) - day_end(self.day)).total_seconds() / 3600 if times else None
+
 
 @dataclass(frozen=True, slots=True)
 class ToppedUpDay:
@@ -38,6 +48,8 @@ class ToppedUpDay:
     rows: pl.DataFrame
     now: datetime
     failed: Mapping[str, str] = field(default_factory=dict)
+    may_pass: bool = True
+    """Whether outages are all that `failed` tells of."""
     blocked: str | None = None
     requests: int = 0
     weight: int = 0
@@ -71,10 +83,22 @@ class MergedDay:
 
 @dataclass(frozen=True, slots=True)
 class DayResult:
-    """One day through the stages that ran. `failures` names, by stage, why the day must be reported failed."""
+    """One day through the stages that ran. `failures` names, by stage, why the day must be reported failed.
+
+    `may_pass`: whether outages are all they tell of, so that another try soon may succeed.
+    """
 
     day: date
     archived: ArchivedDay | None = None
     topped_up: ToppedUpDay | None = None
     merged: MergedDay | None = None
+    seconds: float = 0.0
+    """What the day added to the run's time."""
     failures: Mapping[str, str] = field(default_factory=dict)
+    may_pass: bool = False
+
+    @property
+    def met_outages_only(self) -> bool:
+        """Of symbols that could not be had: archives met an outage; REST and the contract sizes tell."""
+        asked, merged = self.topped_up, self.merged
+        return (asked is None or asked.may_pass) and (merged is None or merged.problem is None)

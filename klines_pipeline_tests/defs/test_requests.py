@@ -63,6 +63,18 @@ def test_days_on_their_way_are_not_asked_for_again(instance: dg.DagsterInstance)
     assert again.held_back == ["2 day(s) published are on their way."]
 
 
+def test_what_is_too_much_for_one_tick_is_postponed_to_the_next(instance: dg.DagsterInstance) -> None:
+    days = [date(2025, 1, 1) + timedelta(days=2 * place) for place in range(12)]
+    first = asker(instance).ask([published(*days)])
+    for request in first.runs:
+        run(instance, request, dg.DagsterRunStatus.SUCCESS)
+
+    second = asker(instance).ask([published(*first.postponed)])
+
+    assert (len(first.runs), first.postponed) == (10, days[10:])
+    assert (len(second.runs), second.postponed) == (2, [])
+
+
 def test_two_wishes_for_one_day_in_one_tick_are_one_request(instance: dg.DagsterInstance) -> None:
     repair = Wanted(Kind.REPAIR, DAYS, "gaps")
 
@@ -97,6 +109,12 @@ def test_other_news_of_the_same_day_do_not_wait(instance: dg.DagsterInstance) ->
     run(instance, request, dg.DagsterRunStatus.FAILURE)
 
     assert len(asker(instance).ask([published(DAYS[0], news="rewritten")]).runs) == 1
+
+
+def test_a_top_up_that_hangs_is_ended_within_the_hour_and_nothing_else_is(instance: dg.DagsterInstance) -> None:
+    requests = asker(instance).ask([Wanted(Kind.FRESHNESS, DAYS[:1], "newer klines"), published(*DAYS[1:])]).runs
+
+    assert [request.tags.get("dagster/max_runtime") for request in requests] == ["3600", None]
 
 
 def test_a_run_that_a_person_began_has_no_kind_and_no_range() -> None:
