@@ -37,9 +37,10 @@ READ_SETTINGS = {
     "query.read",
     "query.funding",
     "demo.__main__",
+    "demo.live",
     "demo.tables",
 }
-START_THE_SIMULATOR = {"cli", "demo.__main__"}
+START_THE_SIMULATOR = {"cli", "demo.__main__", "demo.live"}
 LATE_IMPORTS = {"__init__.__getattr__", "cli.run_exchange"}
 """Functions that import for a documented reason: readers without Dagster, and an optional extra."""
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc", "core", "handler", "processor"}

@@ -16,6 +16,7 @@ from klines_pipeline.query.read import load
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.storage.lake import Lake
 
+SymbolDay = tuple[str, date]
 _MINUTE = 60_000_000
 _DAY_MINUTES = 1440
 
