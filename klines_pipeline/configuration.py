@@ -127,6 +127,7 @@ class AutomationParagraph(_Strict):
     enabled: bool = _AUTOMATION.enabled
     freshness_minutes: int = Field(default=_AUTOMATION.freshness_minutes, ge=1, le=720)
     days_per_run: int = Field(default=_AUTOMATION.days_per_run, ge=1, le=366)
+    retry_seconds: int = Field(default=_AUTOMATION.retry_seconds, ge=0, le=300)
     straggler_share: float = Field(default=_AUTOMATION.straggler_share, gt=0, le=1)
     straggler_hours: float = Field(default=_AUTOMATION.straggler_hours, ge=0, le=480)
     revisit_days: int = Field(default=_AUTOMATION.revisit_days, ge=1, le=366)

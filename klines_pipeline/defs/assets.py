@@ -8,9 +8,9 @@ from datetime import date
 
 import dagster as dg
 
-from klines_pipeline.defs.keys import asset_key, op_name, resampled_key, selected_stages, stages_of, steps_of
+from klines_pipeline.defs.keys import asset_key, op_name, resampled_key, rest_pool, selected_stages, stages_of, steps_of
 from klines_pipeline.defs.metadata import column_schema, resampled_metadata, stage_metadata
-from klines_pipeline.defs.partitions import day_partitions, days_of
+from klines_pipeline.defs.partitions import RANGE_IS_ONE_RUN, day_partitions, days_of
 from klines_pipeline.defs.reporting import DayReport, report
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.dataset import Dataset
@@ -31,8 +31,9 @@ def build_assets(dataset: Dataset, words: MarketWords) -> dg.AssetsDefinition:
         name=op_name(*dataset.prefix, f"klines_{dataset.interval}"),
         specs=_specs(dataset, words),
         partitions_def=day_partitions(dataset.start),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=RANGE_IS_ONE_RUN,
         can_subset=True,
+        pool=rest_pool(*dataset.prefix, words),
     )
     def ingest_days(
         context: dg.AssetExecutionContext, lake: LakeResource, exchanges: ExchangesResource
@@ -41,7 +42,8 @@ def build_assets(dataset: Dataset, words: MarketWords) -> dg.AssetsDefinition:
         steps = steps_of(stages, words)
         ingest = Ingest(lake.open(), exchanges.market(dataset), dataset, stages=steps, log=context.log.info)
         days = (_ingested(dataset, words, result) for result in ingest.days(days_of(context.partition_keys)))
-        yield from report(context, [asset_key(dataset, stage) for stage in stages], days)
+        keys = [asset_key(dataset, stage) for stage in stages]
+        yield from report(context, keys, days, retry_seconds=exchanges.retry_seconds)
 
     return ingest_days
 
@@ -50,7 +52,7 @@ def _ingested(dataset: Dataset, words: MarketWords, result: DayResult) -> DayRep
     stages = stage_metadata(result, contracts=words.contracts)
     metadata = {asset_key(dataset, stage): values for stage, values in stages.items()}
     failures = {asset_key(dataset, Stage(stage)): text for stage, text in result.failures.items()}
-    return DayReport(str(result.day), metadata, failures)
+    return DayReport(str(result.day), metadata, failures, result.may_pass)
 
 
 def build_resampled(dataset: Dataset, words: MarketWords, interval: AnyInterval) -> dg.AssetsDefinition:
@@ -70,7 +72,7 @@ def build_resampled(dataset: Dataset, words: MarketWords, interval: AnyInterval)
             )
         ],
         partitions_def=day_partitions(dataset.start),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=RANGE_IS_ONE_RUN,
     )
     def resample_days(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
         resample = resampler(lake.open(), dataset, interval)

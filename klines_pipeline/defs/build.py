@@ -6,7 +6,10 @@ import dagster as dg
 
 from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
+from klines_pipeline.defs.declarative import build_condition_sensors, declare
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
+from klines_pipeline.defs.housekeeping import build_housekeeping, housekeeping
+from klines_pipeline.defs.lost_runs import build_lost_runs
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
@@ -19,8 +22,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     check_endpoints(settings.endpoints)
     for dataset in settings.datasets:
         check_dataset(dataset, where=f"klines.yaml: {dataset}")
-    return dg.Definitions(
-        assets=[
+    assets = declare(
+        [
             *(build_assets(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets),
             *(
                 build_resampled(dataset, words_of(*dataset.prefix), interval)
@@ -30,13 +33,23 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in settings.datasets})),
             *build_funding(settings.datasets),
         ],
+        settings.datasets,
+        settings.automation,
+    )
+    return dg.Definitions(
+        assets=assets,
         asset_checks=[
             *(build_checks(dataset) for dataset in settings.datasets),
             *build_funding_checks(settings.datasets),
         ],
+        jobs=[housekeeping],
+        schedules=[build_housekeeping(settings.automation)],
+        sensors=[*build_condition_sensors(assets, settings.automation), build_lost_runs(settings.automation)],
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
-            "exchanges": ExchangesResource(endpoints=dict(settings.endpoints)),
+            "exchanges": ExchangesResource(
+                endpoints=dict(settings.endpoints), retry_seconds=settings.automation.retry_seconds
+            ),
         },
         executor=dg.in_process_executor,
     )

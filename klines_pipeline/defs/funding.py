@@ -6,8 +6,8 @@ import dagster as dg
 
 from klines_pipeline.defs.checks import check_result
 from klines_pipeline.defs.funding_metadata import funding_columns, funding_metadata
-from klines_pipeline.defs.keys import op_name
-from klines_pipeline.defs.partitions import day_partitions, days_of
+from klines_pipeline.defs.keys import op_name, rest_pool
+from klines_pipeline.defs.partitions import RANGE_IS_ONE_RUN, day_partitions, days_of
 from klines_pipeline.defs.reporting import DayReport, report
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.dataset import Dataset
@@ -48,8 +48,9 @@ def _build_assets(dataset: FundingDataset) -> dg.AssetsDefinition:
         name=op_name(*dataset.prefix, "funding"),
         specs=_specs(dataset),
         partitions_def=day_partitions(dataset.start),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=RANGE_IS_ONE_RUN,
         can_subset=True,
+        pool=rest_pool(*dataset.prefix, words_of(*dataset.prefix)),
     )
     def ingest_funding(
         context: dg.AssetExecutionContext, lake: LakeResource, exchanges: ExchangesResource
@@ -58,7 +59,8 @@ def _build_assets(dataset: FundingDataset) -> dg.AssetsDefinition:
         market = exchanges.market(dataset.paragraphs[0])
         ingest = FundingIngest(lake.open(), market, dataset, stages=stages, log=context.log.info)
         days = (_ingested(dataset, result) for result in ingest.days(days_of(context.partition_keys)))
-        yield from report(context, [funding_key(dataset, stage) for stage in stages], days)
+        keys = [funding_key(dataset, stage) for stage in stages]
+        yield from report(context, keys, days, retry_seconds=exchanges.retry_seconds)
 
     return ingest_funding
 
@@ -72,7 +74,7 @@ def _ingested(dataset: FundingDataset, result: FundingDay) -> DayReport:
     by_stage = funding_metadata(result)
     metadata = {funding_key(dataset, stage): values for stage, values in by_stage.items()}
     failures = {funding_key(dataset, FundingStage(stage)): text for stage, text in result.failures.items()}
-    return DayReport(str(result.day), metadata, failures)
+    return DayReport(str(result.day), metadata, failures, result.may_pass)
 
 
 def _specs(dataset: FundingDataset) -> list[dg.AssetSpec]:

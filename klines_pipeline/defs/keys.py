@@ -42,6 +42,11 @@ def op_name(*parts: str) -> str:
     return "__".join(parts)
 
 
+def rest_pool(exchange: str, market: str, words: MarketWords) -> str:
+    """The pool of all steps that ask one REST host: `binance_spot_rest`, `okx_rest`."""
+    return f"{words.rest_host or f'{exchange}_{market}'}_rest"
+
+
 def chain(dataset: Dataset, words: MarketWords) -> list[dg.AssetKey]:
     """Every asset of a dataset, from the archives to what is resampled from its table."""
     stages = [asset_key(dataset, stage) for stage in stages_of(words)]

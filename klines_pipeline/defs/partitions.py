@@ -7,6 +7,10 @@ import dagster as dg
 
 from klines_pipeline.domain.utc_day import parse_day
 
+RANGE_IS_ONE_RUN = dg.BackfillPolicy.single_run()
+"""Of every asset here. `dagster asset materialize --partition-range` refuses any other policy, and a run a day would
+cost a process each. What a stopped run has done stays done: launched again, it asks only for what is missing."""
+
 
 def day_partitions(start: date) -> dg.DailyPartitionsDefinition:
     """UTC days from `start` to the one in progress."""

@@ -9,10 +9,14 @@ from typing import NamedTuple
 
 import dagster as dg
 
+from klines_pipeline.defs.lost_runs import sign_run
 from klines_pipeline.defs.metadata import Metadata
-from klines_pipeline.domain.errors import KlinesError
+from klines_pipeline.defs.requests import kind_of_run
+from klines_pipeline.domain.errors import KlinesError, may_pass
+from klines_pipeline.domain.wanted import Kind
 
 _NAMED_DAYS = 20
+_TRIES = 2
 
 
 class DayReport(NamedTuple):
@@ -21,16 +25,25 @@ class DayReport(NamedTuple):
     partition: str
     metadata: Mapping[dg.AssetKey, Metadata]
     failures: Mapping[dg.AssetKey, str]
+    may_pass: bool = False
+    """Whether another try soon may succeed."""
 
 
 def report(
-    context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey], days: Iterable[DayReport]
+    context: dg.AssetExecutionContext,
+    keys: Sequence[dg.AssetKey],
+    days: Iterable[DayReport],
+    *,
+    retry_seconds: int | None = None,
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Consume the days, then record them for the assets named."""
+    """Consume the days, then record them for the assets named. With `retry_seconds` an outage gets a second try."""
+    sign_run(context)
     reports = list[DayReport]()
     try:
         reports.extend(days)
     except KlinesError as error:
+        if may_pass(error):
+            _try_again(context, retry_seconds, error)
         _record_good_days(context, keys, reports)
         raise dg.Failure(str(error), allow_retries=False) from error
     except Exception:  # whatever it was, days that are done stay done
@@ -40,15 +53,28 @@ def report(
         raise dg.Failure(
             "The range holds no day. Write it as FIRST...LAST, the earlier day first.", allow_retries=False
         )
-    if any(day.failures for day in reports):
+    if bad := [day for day in reports if day.failures]:
+        failure = _failure(keys[-1], bad)
+        if all(day.may_pass for day in bad):
+            _try_again(context, retry_seconds, failure)
         _record_good_days(context, keys, reports)
-        raise _failure(keys[-1], [day for day in reports if day.failures])
+        raise failure
     context.log.info(_summary(keys[-1], reports))
     for day in reports:
         for key in keys:
             context.add_asset_metadata(day.metadata[key], asset_key=key, partition_key=day.partition)
     for key in keys:
         yield dg.MaterializeResult(asset_key=key)
+
+
+def _try_again(context: dg.AssetExecutionContext, seconds: int | None, cause: Exception) -> None:
+    """Have Dagster start the step again, once. Nothing is recorded before: the second try meets the good days anew.
+
+    Whoever begins a run by hand is told at once, and the next freshness run is the second try of the one before.
+    """
+    is_patient = kind_of_run(context.run) not in (None, Kind.FRESHNESS)
+    if seconds is not None and is_patient and context.retry_number + 1 < _TRIES:
+        raise dg.RetryRequested(max_retries=_TRIES - 1, seconds_to_wait=seconds) from cause
 
 
 def _summary(asset: dg.AssetKey, reports: Sequence[DayReport]) -> str:

@@ -16,7 +16,9 @@ from klines_pipeline.domain.wanted import PRIORITY, Kind, Wanted, stretches
 DATASET, KIND, REASON = "klines/dataset", "klines/kind", "klines/reason"
 NEWS, REQUESTED_AT = "klines/news", "klines/requested_at"
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-_PRIORITY = "dagster/priority"
+_PRIORITY, _LONGEST = "dagster/priority", "dagster/max_runtime"
+_FRESHNESS_SECONDS = 3600
+"""A top-up takes a minute; one that hangs must not keep its REST host from the next ones for long."""
 
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -89,6 +91,7 @@ class Asker:
             NEWS: news,
             REQUESTED_AT: self.now.isoformat(),
             _PRIORITY: str(PRIORITY[wish.kind]),
+            **({_LONGEST: str(_FRESHNESS_SECONDS)} if wish.kind is Kind.FRESHNESS else {}),
         }
         key = f"{self.dataset}:{wish.kind}:{stretch[0]}:{stretch[-1]}:{news}:{attempt}"
         requested.runs.append(dg.RunRequest(run_key=key, asset_selection=[*self.assets], tags=tags))

@@ -24,6 +24,8 @@ class ExchangesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """URLs that replace the real services, by name (vision_list_url, binance_spot_url, ...); none by default."""
 
     endpoints: dict[str, str] = Field(default_factory=dict)
+    retry_seconds: int = 30
+    """Until a requested run that met an outage asks once more."""
 
     def market(self, dataset: Dataset) -> Market:
         """The dataset's market, connected; nothing is asked yet."""

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from klines_pipeline.defs.keys import op_name
+from klines_pipeline.defs.keys import op_name, rest_pool
+from klines_pipeline.defs.lost_runs import sign_run
 from klines_pipeline.defs.metadata import Metadata
+from klines_pipeline.defs.partitions import RANGE_IS_ONE_RUN
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.errors import KlinesError
+from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.stages.symbols import Refreshed, refresh_symbols
 
 _NAMED = 5
@@ -31,11 +34,13 @@ def build_symbols(exchange: str, market: str) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=op_name(exchange, market, "symbols"),
         specs=[spec],
-        backfill_policy=dg.BackfillPolicy.single_run(),  # so that a range of days can be selected with it
+        backfill_policy=RANGE_IS_ONE_RUN,  # so that a range of days can be selected with it
+        pool=rest_pool(exchange, market, words_of(exchange, market)),
     )
     def symbols(
         context: dg.AssetExecutionContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> Iterator[dg.MaterializeResult[None]]:
+        sign_run(context)
         connected = exchanges.connect(exchange, market)
         try:
             refreshed = refresh_symbols(lake.open(), connected, (exchange, market), context.log.info)

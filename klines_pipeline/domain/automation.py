@@ -14,6 +14,8 @@ class Automation:
     """How often days without archives are topped up from REST."""
     days_per_run: int = 31
     """Days in one run that sensors and schedules request; a longer stretch becomes several runs."""
+    retry_seconds: int = 30
+    """Seconds after which a requested run that met an outage tries once more."""
     straggler_share: float = 0.95
     """Share of a day's symbols that must be published before the day may begin without the others."""
     straggler_hours: float = 2.0

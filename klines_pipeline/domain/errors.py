@@ -20,6 +20,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from difflib import get_close_matches
 
+_ASKED_FOR_SILENCE = frozenset({418, 429})
+
 
 class KlinesError(Exception):
     """Base of all; its text is a sentence with the remedy."""
@@ -71,6 +73,13 @@ class BannedError(TransientError):
         super().__init__(message, http_status=418)
         self.until = until
         self.seconds = seconds
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the same question half a minute later may be answered: an outage may be over; bans, silences asked for
+    and refusals are not.
+    """
+    return isinstance(error, TransientError) and error.http_status not in _ASKED_FOR_SILENCE
 
 
 class NotPublishedError(KlinesError):

@@ -27,6 +27,8 @@ class MarketWords:
     """Whether there are funding rates."""
     contracts: bool = False
     """Whether its tables have the columns of contracts."""
+    rest_host: str | None = None
+    """Name of the REST host that answers for several markets of the exchange; None for a host of the market's own."""
 
 
 @dataclass(frozen=True, slots=True)

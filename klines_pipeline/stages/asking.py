@@ -7,7 +7,7 @@ from datetime import date, datetime
 import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import BannedError, BlockedError, RejectedRequestError, TransientError
+from klines_pipeline.domain.errors import BannedError, BlockedError, RejectedRequestError, TransientError, may_pass
 from klines_pipeline.domain.states import ANSWERED, SliceState
 from klines_pipeline.exchanges.protocols import Market, RestAnswer
 from klines_pipeline.klines.ledgers import SliceEntry
@@ -26,6 +26,8 @@ class Outcome:
     error: str | None = None
     http_status: int | None = None
     attempts: int = 0
+    may_pass: bool = False
+    """Of a failure: whether asking again soon may succeed."""
 
 
 def ask_slice(market: Market, dataset: Dataset, request: SliceRequest, error: Exception | None) -> Outcome:
@@ -40,7 +42,8 @@ def ask_slice(market: Market, dataset: Dataset, request: SliceRequest, error: Ex
         return Outcome(request, SliceState.UNAVAILABLE, error=str(refused), http_status=refused.http_status, attempts=1)
     except TransientError as passing:
         state = SliceState.BANNED if isinstance(passing, BannedError) else SliceState.UNAVAILABLE
-        return Outcome(request, state, error=str(passing), http_status=passing.http_status, attempts=passing.attempts)
+        outcome = Outcome(request, state, None, str(passing), passing.http_status, passing.attempts)
+        return replace(outcome, may_pass=may_pass(passing))
     return Outcome(request, SliceState.OK, answer, None, answer.http_status, answer.attempts)
 
 

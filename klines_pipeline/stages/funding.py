@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from itertools import groupby
 
-from klines_pipeline.domain.errors import KlinesError, TransientError, UnknownNameError
+from klines_pipeline.domain.errors import KlinesError, TransientError, UnknownNameError, may_pass
 from klines_pipeline.domain.utc_day import EPOCH, day_start
 from klines_pipeline.exchanges.funding import FundingSource, FundingSurvey
 from klines_pipeline.exchanges.protocols import Market
@@ -100,7 +100,7 @@ class _Stretch:
     stale: dict[date, ArchivedFunding] = field(default_factory=dict)
     topped_up: dict[date, ToppedUpFunding] = field(default_factory=dict)
     damaged: dict[date, Mapping[str, str]] = field(default_factory=dict)
-    errors: dict[date, str] = field(default_factory=dict)
+    errors: dict[date, Exception] = field(default_factory=dict)
 
     def results(self) -> Iterator[FundingDay]:
         """Look, lock the months, and take the days through the stages."""
@@ -122,7 +122,7 @@ class _Stretch:
             raise
         except (KlinesError, OSError) as error:
             self._note(error)
-            self.errors = {**dict.fromkeys(days, str(error)), **self.errors}
+            self.errors = {**dict.fromkeys(days, error), **self.errors}
 
     def _note(self, error: KlinesError | OSError) -> None:
         if isinstance(error, OSError):
@@ -140,8 +140,9 @@ class _Stretch:
                 locks.enter_context(self.run.lake.locked(funding_state.paths_of(self.run.dataset, month)))
                 self._archive_month(month, begun, survey, now)
 
-    def _not_begun(self, day: date, now: datetime) -> str:
-        return f"{day} has not begun yet: on {self.run.dataset.exchange} it is {now:%Y-%m-%d %H:%M} UTC."
+    def _not_begun(self, day: date, now: datetime) -> KlinesError:
+        time_there = f"{now:%Y-%m-%d %H:%M} UTC"
+        return KlinesError(f"{day} has not begun yet: on {self.run.dataset.exchange} it is {time_there}.")
 
     def _archive_month(self, month: date, days: Sequence[date], survey: FundingSurvey, now: datetime | None) -> None:
         try:
@@ -154,7 +155,7 @@ class _Stretch:
                 self.archived.update({day: self._from_ledger(day, survey, now) for day in days})
         except (KlinesError, OSError) as error:
             self._note(error)
-            self.errors.update(dict.fromkeys(days, str(error)))
+            self.errors.update(dict.fromkeys(days, error))
 
     def _from_ledger(self, day: date, survey: FundingSurvey, now: datetime | None) -> ArchivedFunding:
         """The day without a look at the bucket."""
@@ -197,15 +198,15 @@ class _Stretch:
         result = FundingDay(day, self.archived.get(day), self.topped_up.get(day), damaged=self.damaged.get(day, {}))
         try:
             if day in self.errors:
-                raise KlinesError(self.errors[day])
+                raise self.errors[day].with_traceback(None)
             if FundingStage.FUNDING in self.run.stages and result.archived is not None:
                 run, known = self.run, result.topped_up
                 known = known or funding_state.topped_up_day(run.lake, run.dataset, result.archived)
                 result = replace(result, merged=merge(run.lake, run.dataset, result.archived, known, self.mirror))
         except (KlinesError, OSError) as error:
             self._note(error)
-            return _failed(result, self.run.stages, str(error))
-        return replace(result, failures=_failures(result, self.run.stages))
+            return _failed(result, self.run.stages, error)
+        return replace(result, failures=_failures(result, self.run.stages), may_pass=result.met_outages_only)
 
     def _with_renewed(self, result: FundingDay, renewed: Renewed) -> FundingDay:
         """The month's first day tells what became of its stale ones."""
@@ -214,14 +215,15 @@ class _Stretch:
         failures = {**result.failures}
         text = failures.get(FundingStage.FUNDING.value)
         failures[FundingStage.FUNDING.value] = " ".join(part for part in (text, renewed.problem) if part)
-        return replace(result, renewed=renewed.days, failures=failures)
+        return replace(result, renewed=renewed.days, failures=failures, may_pass=False)
 
 
-def _failed(result: FundingDay, stages: Collection[FundingStage], error: str) -> FundingDay:
+def _failed(result: FundingDay, stages: Collection[FundingStage], error: Exception) -> FundingDay:
     """An error ended the day: the stages that had not finished are failed."""
     parts = (result.archived, result.topped_up, result.merged)
     open_stages = [stage for stage, part in zip(FundingStage, parts, strict=True) if stage in stages and part is None]
-    return replace(result, failures={**_failures(result, stages), **{stage.value: error for stage in open_stages}})
+    failures = {**_failures(result, stages), **{stage.value: str(error) for stage in open_stages}}
+    return replace(result, failures=failures, may_pass=may_pass(error) and result.met_outages_only)
 
 
 def _failures(result: FundingDay, stages: Collection[FundingStage]) -> dict[str, str]:

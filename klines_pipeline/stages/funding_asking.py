@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from klines_pipeline.domain.errors import BannedError, BlockedError, RejectedRequestError, TransientError
+from klines_pipeline.domain.errors import BannedError, BlockedError, RejectedRequestError, TransientError, may_pass
 from klines_pipeline.domain.states import ANSWERED, SliceState
 from klines_pipeline.domain.utc_day import day_end, day_start
 from klines_pipeline.exchanges.funding import FundingAnswer, FundingApi
@@ -25,6 +25,8 @@ class FundingOutcome:
     error: str | None = None
     http_status: int | None = None
     attempts: int = 0
+    may_pass: bool = False
+    """Of a failure: whether asking again soon may succeed."""
 
 
 def ask_funding(
@@ -36,7 +38,7 @@ def ask_funding(
     start, end = window(first, last, now)
 
     def failed(state: SliceState, error: Exception, status: int | None, attempts: int) -> FundingOutcome:
-        return FundingOutcome(symbol, days, now, state, None, str(error), status, attempts)
+        return FundingOutcome(symbol, days, now, state, None, str(error), status, attempts, may_pass(error))
 
     try:
         if error is not None:

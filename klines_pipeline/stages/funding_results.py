@@ -37,6 +37,8 @@ class ToppedUpFunding:
     rows: pl.DataFrame
     now: datetime
     failed: Mapping[str, str] = field(default_factory=dict)
+    may_pass: bool = True
+    """Whether outages are all that `failed` tells of."""
     blocked: str | None = None
     requests: int = 0
     new_rows: int = 0
@@ -70,6 +72,7 @@ class MergedFunding:
 class FundingDay:
     """One day through the stages that ran. `failures` names, by stage, why the day must be reported failed.
 
+    `may_pass`: whether outages are all they tell of, so that another try soon may succeed.
     `damaged` are the symbols left out since their archive in the lake cannot be read, and why.
     `renewed`, on the first day of a month in the run, are other days of it, made anew from a rewritten archive.
     """
@@ -80,4 +83,10 @@ class FundingDay:
     merged: MergedFunding | None = None
     damaged: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
+    may_pass: bool = False
     renewed: tuple[date, ...] = ()
+
+    @property
+    def met_outages_only(self) -> bool:
+        """Of symbols that could not be had: archives met an outage, those that cannot be read did not; REST tells."""
+        return not self.damaged and (self.topped_up is None or self.topped_up.may_pass)

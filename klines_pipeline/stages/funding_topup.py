@@ -45,6 +45,7 @@ class _Day:
     fresh: list[pl.DataFrame] = field(default_factory=list)
     rejected: list[pl.DataFrame] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    may_pass: bool = True
 
 
 def top_up(
@@ -139,6 +140,7 @@ def _spread(outcome: FundingOutcome, days: Mapping[date, _Day]) -> None:
         days[day].rejected.append(rejected.filter(inside))
         if outcome.state in _FAILED:
             days[day].failed[outcome.symbol] = outcome.error or ""
+            days[day].may_pass &= outcome.may_pass
 
 
 def _finish(lake: Lake, dataset: FundingDataset, found: _Day, now: datetime) -> ToppedUpFunding:
@@ -157,6 +159,7 @@ def _finish(lake: Lake, dataset: FundingDataset, found: _Day, now: datetime) -> 
         rows=rows,
         now=now,
         failed=found.failed,
+        may_pass=found.may_pass,
         blocked=next((entry.error for entry in asked if entry.state is SliceState.BLOCKED), None),
         new_rows=rows.height - found.rows.height,
     )

@@ -17,7 +17,7 @@ from functools import partial
 from typing import NamedTuple
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import KlinesError, TransientError
+from klines_pipeline.domain.errors import KlinesError, TransientError, may_pass
 from klines_pipeline.domain.states import UNUSABLE
 from klines_pipeline.domain.utc_day import day_start
 from klines_pipeline.exchanges.protocols import Market
@@ -150,9 +150,9 @@ class Ingest:
             except (KlinesError, OSError) as error:
                 if isinstance(error, OSError):
                     self.broken = str(error)
-                return _failed(result, self.stages, str(error))
+                return _failed(result, self.stages, error)
         self._warn(result)
-        return replace(result, failures=_failures(result, self.stages))
+        return replace(result, failures=_failures(result, self.stages), may_pass=result.met_outages_only)
 
     def _warn(self, result: DayResult) -> None:
         """What ends well but should be looked at: archives that are published and could not be verified."""
@@ -194,11 +194,12 @@ class _Begun(NamedTuple):
     work: PendingDay | ArchivedDay | Exception | None = None
 
 
-def _failed(result: DayResult, stages: Collection[Stage], error: str) -> DayResult:
+def _failed(result: DayResult, stages: Collection[Stage], error: Exception) -> DayResult:
     """An error ended the day: the stages that had not finished are failed."""
     finished = {Stage.VISION: result.archived, Stage.REST: result.topped_up, Stage.KLINES: result.merged}
     open_stages = [stage for stage in Stage if stage in stages and finished[stage] is None]
-    return replace(result, failures={**_failures(result, stages), **{stage.value: error for stage in open_stages}})
+    failures = {**_failures(result, stages), **{stage.value: str(error) for stage in open_stages}}
+    return replace(result, failures=failures, may_pass=may_pass(error) and result.met_outages_only)
 
 
 def _failures(result: DayResult, stages: Collection[Stage]) -> dict[str, str]:

@@ -38,6 +38,8 @@ class ToppedUpDay:
     rows: pl.DataFrame
     now: datetime
     failed: Mapping[str, str] = field(default_factory=dict)
+    may_pass: bool = True
+    """Whether outages are all that `failed` tells of."""
     blocked: str | None = None
     requests: int = 0
     weight: int = 0
@@ -71,10 +73,20 @@ class MergedDay:
 
 @dataclass(frozen=True, slots=True)
 class DayResult:
-    """One day through the stages that ran. `failures` names, by stage, why the day must be reported failed."""
+    """One day through the stages that ran. `failures` names, by stage, why the day must be reported failed.
+
+    `may_pass`: whether outages are all they tell of, so that another try soon may succeed.
+    """
 
     day: date
     archived: ArchivedDay | None = None
     topped_up: ToppedUpDay | None = None
     merged: MergedDay | None = None
     failures: Mapping[str, str] = field(default_factory=dict)
+    may_pass: bool = False
+
+    @property
+    def met_outages_only(self) -> bool:
+        """Of symbols that could not be had: archives met an outage; REST and the contract sizes tell."""
+        asked, merged = self.topped_up, self.merged
+        return (asked is None or asked.may_pass) and (merged is None or merged.problem is None)

@@ -62,6 +62,7 @@ def top_up(
         rows=rows,
         now=now,
         failed={done.request.symbol: done.error or "" for done in outcomes if done.state in _FAILED},
+        may_pass=all(done.may_pass for done in outcomes if done.state in _FAILED),
         blocked=next((done.error for done in outcomes if done.state is SliceState.BLOCKED), None),
         requests=market.api.requests - before,
         weight=sum(done.answer.weight for done in outcomes if done.answer),

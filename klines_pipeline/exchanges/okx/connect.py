@@ -14,7 +14,8 @@ from klines_pipeline.exchanges.okx.rest import OkxRest
 from klines_pipeline.exchanges.protocols import Market, MarketWords
 
 WORDS: Mapping[str, MarketWords] = {
-    name: MarketWords(intervals=tuple(BARS), archived=False, funding=row.funding) for name, row in MARKETS.items()
+    name: MarketWords(intervals=tuple(BARS), archived=False, funding=row.funding, rest_host="okx")
+    for name, row in MARKETS.items()
 }
 """Markets as klines.yaml may name them."""
 ENDPOINTS = {"okx_url": "https://www.okx.com"}
