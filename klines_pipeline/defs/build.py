@@ -4,6 +4,7 @@ import logging
 
 import dagster as dg
 
+from klines_pipeline.defs.agreement import build_agreement_checks
 from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.declarative import build_condition_sensors, declare
@@ -39,7 +40,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=[
-            *(build_checks(dataset) for dataset in settings.datasets),
+            *(build_checks(dataset, settings.automation.cadence) for dataset in settings.datasets),
+            *(check for data in settings.datasets for check in build_agreement_checks(data, words_of(*data.prefix))),
             *build_funding_checks(settings.datasets),
         ],
         jobs=[housekeeping],

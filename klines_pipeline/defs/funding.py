@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from klines_pipeline.defs.checks import check_result
+from klines_pipeline.defs.checks import WITHOUT_PARTITION, check_result, check_specs
 from klines_pipeline.defs.funding_metadata import funding_columns, funding_metadata
 from klines_pipeline.defs.keys import op_name, rest_pool
 from klines_pipeline.defs.partitions import RANGE_IS_ONE_RUN, day_partitions, days_of
@@ -14,12 +14,11 @@ from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.stages.funding import FundingIngest, FundingStage
 from klines_pipeline.stages.funding_dataset import FundingDataset, funding_datasets
-from klines_pipeline.stages.funding_examine import FUNDING_RULES, examine_funding, latest_funding_days
+from klines_pipeline.stages.funding_examine import examine_funding, latest_funding_days
 from klines_pipeline.stages.funding_results import FundingDay
+from klines_pipeline.stages.funding_rules import FUNDING_RULES
 
 CODE_VERSION = "1"
-_WITHOUT_PARTITION = 30
-"""Days examined when a check is run by itself: the latest month."""
 
 
 def build_funding(datasets: Sequence[Dataset]) -> list[dg.AssetsDefinition]:
@@ -108,19 +107,17 @@ def _build_checks(dataset: FundingDataset) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(
         name=op_name(*dataset.prefix, "funding", "checks"),
-        specs=[
-            dg.AssetCheckSpec(rule.name, asset=asset, description=rule.description) for rule in FUNDING_RULES.values()
-        ],
+        specs=check_specs(asset, (rule.truth for rule in FUNDING_RULES.values())),
         can_subset=True,
     )
     def examine(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         opened = lake.open()
         has_partitions = context.has_partition_key or context.has_partition_key_range
         keys = context.partition_keys if has_partitions else ()
-        days = days_of(keys) if has_partitions else latest_funding_days(opened, dataset, _WITHOUT_PARTITION)
+        days = days_of(keys) if has_partitions else latest_funding_days(opened, dataset, WITHOUT_PARTITION)
         wanted = {key.name for key in context.selected_asset_check_keys}
         for finding in examine_funding(opened, dataset, days):
             if finding.rule in wanted:
-                yield check_result(asset, FUNDING_RULES[finding.rule], finding, len(days))
+                yield check_result(asset, FUNDING_RULES[finding.rule].truth, finding, len(days))
 
     return examine

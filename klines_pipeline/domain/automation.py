@@ -26,6 +26,11 @@ class Automation:
     """Days before today that are examined, once a day, for failures and gaps."""
 
     @property
+    def cadence(self) -> timedelta:
+        """How far a day in progress may lag behind the exchange's clock."""
+        return timedelta(minutes=self.freshness_minutes)
+
+    @property
     def patience(self) -> timedelta:
         """How long stragglers are waited for."""
         return timedelta(hours=self.straggler_hours)

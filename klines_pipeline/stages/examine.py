@@ -1,18 +1,23 @@
 """Examine days as they lie in the lake: every quality rule over the published files, not over what was meant to be."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
+
+import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA
-from klines_pipeline.klines.quality import RULES, DayTables, examine
+from klines_pipeline.klines.quality import RULES, due_time, examine, last_closes
+from klines_pipeline.klines.schema import KLINE_SCHEMA
+from klines_pipeline.klines.truths import CLOSES, DayTables
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_klines, read_table, stored_days
+from klines_pipeline.storage.tables import read_columns, read_klines, read_table, stored_days
 
 _NAMED = 20
+_OF_CLOSES = pl.Schema({name: KLINE_SCHEMA[name] for name in ("symbol", "close")})
 
 
 @dataclass(slots=True)
@@ -33,22 +38,34 @@ class Finding:
             self.examples.append(f"{day} {symbol}: {count}")
 
 
-def examine_days(lake: Lake, dataset: Dataset, days: Sequence[date]) -> list[Finding]:
-    """A finding per rule."""
+def examine_days(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedelta) -> list[Finding]:
+    """A finding per rule. `cadence` is how far a day in progress may lag behind the exchange's clock."""
     findings = {name: Finding(name) for name in RULES}
-    for day in days:
-        for name, breaches in examine(_tables(lake, DayPaths.of(dataset, day))).items():
+    for tables in _tables(lake, dataset, days, cadence):
+        for name, breaches in examine(tables).items():
             for symbol, count in breaches.iter_rows():
-                findings[name].add(day, symbol, count)
+                findings[name].add(tables.day, symbol, count)
     return list(findings.values())
 
 
-def _tables(lake: Lake, paths: DayPaths) -> DayTables:
-    return DayTables(
-        klines=read_klines(lake, paths.klines),
-        archives=read_table(lake, paths.archives, ARCHIVE_SCHEMA),
-        certificates=read_table(lake, paths.certificates, CERTIFICATE_SCHEMA),
-    )
+def _tables(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedelta) -> Iterator[DayTables]:
+    """Each day's, in order; of a day before one that is not examined itself only the columns needed are read."""
+    known, closes = None, CLOSES.to_frame()
+    for day in days:
+        paths, before = DayPaths.of(dataset, day), day - timedelta(days=1)
+        if known != before:
+            closes = last_closes(read_columns(lake, DayPaths.of(dataset, before).klines, _OF_CLOSES))
+        certificates = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
+        tables = DayTables(
+            day,
+            klines=read_klines(lake, paths.klines),
+            archives=read_table(lake, paths.archives, ARCHIVE_SCHEMA),
+            certificates=certificates,
+            closes_before=closes,
+            due=due_time(day, certificates, dataset.interval, cadence),
+        )
+        yield tables
+        known, closes = day, last_closes(tables.klines)
 
 
 def latest_days(lake: Lake, dataset: Dataset, count: int) -> list[date]:

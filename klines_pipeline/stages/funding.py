@@ -232,6 +232,8 @@ def _failures(result: FundingDay, stages: Collection[FundingStage]) -> dict[str,
     asked = result.topped_up.failed if result.topped_up else {}
     named = (_named({**part, **result.damaged}) for part in (archived, asked, {**archived, **asked}))
     reasons = dict(zip(FundingStage, named, strict=True))
+    if result.merged is not None and result.merged.problem:
+        reasons[FundingStage.FUNDING] = " ".join(filter(None, (reasons[FundingStage.FUNDING], result.merged.problem)))
     return {stage.value: text for stage, text in reasons.items() if text and stage in stages}
 
 

@@ -24,9 +24,11 @@ from klines_pipeline.funding.schema import (
     VISION,
 )
 from klines_pipeline.funding.slices import FundingSlice
+from klines_pipeline.klines.truths import DayTables, what_is_wrong
 from klines_pipeline.stages.funding_dataset import FundingDataset
 from klines_pipeline.stages.funding_neighbours import neighbours_of
 from klines_pipeline.stages.funding_results import ArchivedFunding, MergedFunding, ToppedUpFunding
+from klines_pipeline.stages.funding_rules import FUNDING_RULES
 from klines_pipeline.stages.funding_state import QUARANTINED, MirrorRows, keep_rejected, paths_of
 from klines_pipeline.storage.funding_layout import FundingPaths
 from klines_pipeline.storage.lake import Lake
@@ -35,6 +37,8 @@ from klines_pipeline.storage.tables import read_metadata, read_table, to_parquet
 _FORMAT = "2"
 """Raise it when the same inputs would give another table or certificate."""
 _INPUTS, _ROWS, _BYTES, _REJECTED = "funding.inputs", "funding.rows", "funding.bytes", "funding.rejected"
+_WRONG = "funding.wrong"
+"""Why the day must stay red, in the file of its certificates: a second look at the same inputs finds it again."""
 _HTTP_OK = 200
 _TICK = timedelta(microseconds=1)
 
@@ -131,8 +135,16 @@ def _unchanged(lake: Lake, paths: FundingPaths, inputs: str) -> MergedFunding | 
     if known.get(_INPUTS) != inputs or str(lake.size(paths.funding)) != known.get(_BYTES):
         return None
     certificates = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
-    rows, size, rejected = int(known[_ROWS]), int(known[_BYTES]), int(known[_REJECTED])
-    return MergedFunding(paths.day, certificates, rows, size, lake.uri(paths.funding), changed=False, rejected=rejected)
+    return MergedFunding(
+        day=paths.day,
+        certificates=certificates,
+        rows=int(known[_ROWS]),
+        bytes=int(known[_BYTES]),
+        path=lake.uri(paths.funding),
+        changed=False,
+        rejected=int(known[_REJECTED]),
+        problem=known.get(_WRONG),
+    )
 
 
 def _publish(lake: Lake, paths: FundingPaths, merged: Merged, certificates: pl.DataFrame, inputs: str) -> MergedFunding:
@@ -143,10 +155,20 @@ def _publish(lake: Lake, paths: FundingPaths, merged: Merged, certificates: pl.D
     changed = lake.publish(paths.funding, content)
     rows, size = merged.table.height, len(content)
     rejected = read_table(lake, paths.rejected, REJECTED_SCHEMA).height
-    counts = {_ROWS: str(rows), _BYTES: str(size), _REJECTED: str(rejected)}
-    lake.publish(paths.certificates, to_parquet(certificates, {**paths.identity, _INPUTS: inputs, **counts}))
-    path = lake.uri(paths.funding)
-    return MergedFunding(paths.day, certificates, rows, size, path, changed=changed, rejected=rejected)
+    wrong = what_is_wrong(DayTables(paths.day, merged.table), FUNDING_RULES)
+    facts = {_INPUTS: inputs, _ROWS: str(rows), _BYTES: str(size), _REJECTED: str(rejected)}
+    metadata = {**paths.identity, **facts, **({_WRONG: wrong} if wrong else {})}
+    lake.publish(paths.certificates, to_parquet(certificates, metadata))
+    return MergedFunding(
+        day=paths.day,
+        certificates=certificates,
+        rows=rows,
+        bytes=size,
+        path=lake.uri(paths.funding),
+        changed=changed,
+        rejected=rejected,
+        problem=wrong,
+    )
 
 
 def _keep_check_times(new: pl.DataFrame, old: pl.DataFrame) -> pl.DataFrame:

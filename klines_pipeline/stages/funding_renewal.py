@@ -35,9 +35,11 @@ def renew(
         try:
             if day not in topped_up:
                 raise KlinesError("REST was not asked.")
-            merge(lake, dataset, archived, topped_up[day], mirror)
+            merged = merge(lake, dataset, archived, topped_up[day], mirror)
             if failed := {**topped_up[day].failed, **damaged.get(day, {})}:
                 raise KlinesError(next(iter(failed.values())))
+            if merged.problem:
+                raise KlinesError(merged.problem)
             publish_entries(lake, dataset, archived)
             done.append(day)
         except KlinesError as error:

@@ -56,6 +56,8 @@ class MergedFunding:
     changed: bool
     rejected: int = 0
     """Rows a source had that are not in the table."""
+    problem: str | None = None
+    """Why the table is not what it should be, although it is there."""
 
     def total(self, column: str) -> int:
         """Sum of a certificate column over the symbols."""

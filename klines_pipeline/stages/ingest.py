@@ -181,7 +181,8 @@ class Ingest:
             known = result.topped_up or lake_state.topped_up_day(self.lake, self.market, dataset, archived)
             sizes = self.universe.contract_sizes(self.lake, dataset.symbols)
             merged = merge(self.lake, dataset, archived, known, rows, sizes.known)
-            result = replace(result, merged=replace(merged, problem=sizes.problem))
+            problem = " ".join(text for text in (merged.problem, sizes.problem) if text) or None
+            result = replace(result, merged=replace(merged, problem=problem))
         return result
 
 
@@ -206,8 +207,8 @@ def _failures(result: DayResult, stages: Collection[Stage]) -> dict[str, str]:
     """Why the day must be reported failed, by stage: symbols that could not be had."""
     archived = _named(result.archived.failed) if result.archived else None
     asked = _named(result.topped_up.failed) if result.topped_up else None
-    sizes = result.merged.problem if result.merged else None
-    merged = " ".join(text for text in (archived, asked, sizes) if text) or None
+    wrong = result.merged.problem if result.merged else None
+    merged = " ".join(text for text in (archived, asked, wrong) if text) or None
     reasons = {Stage.VISION: archived, Stage.REST: asked, Stage.KLINES: merged}
     return {stage.value: text for stage, text in reasons.items() if text and stage in stages}
 

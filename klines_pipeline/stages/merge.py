@@ -20,7 +20,9 @@ from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.grid import TimeRange, expected_range, present_slots
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, REJECTED_SCHEMA, ArchiveEntry, SliceEntry
 from klines_pipeline.klines.merge import CONFLICT_SCHEMA, disagreeing_symbols, merge_klines
+from klines_pipeline.klines.quality import RULES
 from klines_pipeline.klines.schema import slot
+from klines_pipeline.klines.truths import DayTables, what_is_wrong
 from klines_pipeline.stages.results import ArchivedDay, MergedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
 from klines_pipeline.storage.lake import Lake
@@ -33,6 +35,8 @@ _INPUTS = "klines.inputs"
 _ROWS = "klines.rows"
 _BYTES = "klines.bytes"
 _OFF_GRID = "klines.off_grid"
+_WRONG = "klines.wrong"
+"""Why the day must stay red, in the file of its certificates: a second look at the same inputs finds it again."""
 
 
 def merge(
@@ -163,6 +167,7 @@ def _unchanged(lake: Lake, paths: DayPaths, inputs: str) -> MergedDay | None:
         path=lake.uri(paths.klines),
         changed=False,
         off_grid=int(known[_OFF_GRID]),
+        problem=known.get(_WRONG),
     )
 
 
@@ -179,6 +184,7 @@ def _publish(
         lake.publish(paths.conflicts, to_parquet(day.conflicts))
     content = klines_to_parquet(day.klines, paths.identity)
     changed = lake.publish(paths.klines, content)
+    wrong = what_is_wrong(DayTables(paths.day, day.klines), RULES)
     lasting = _keep_check_times(day.certificates, read_table(lake, paths.certificates, CERTIFICATE_SCHEMA))
     metadata = {
         **paths.identity,
@@ -186,6 +192,7 @@ def _publish(
         _ROWS: str(day.klines.height),
         _BYTES: str(len(content)),
         _OFF_GRID: str(off_grid),
+        **({_WRONG: wrong} if wrong else {}),
     }
     lake.publish(paths.certificates, to_parquet(lasting, metadata))
     return MergedDay(
@@ -196,6 +203,7 @@ def _publish(
         path=lake.uri(paths.klines),
         changed=changed,
         off_grid=off_grid,
+        problem=wrong,
     )
 
 

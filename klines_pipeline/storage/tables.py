@@ -9,6 +9,7 @@ from io import BytesIO
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from klines_pipeline.domain.errors import DamagedFileError
@@ -72,15 +73,32 @@ def _decode(lake: Lake, path: str, content: bytes, schema_for: Callable[[pl.Data
         frame = pl.read_parquet(content, hive_partitioning=False)
         return frame.select(schema_for(frame).names()).cast(dict(schema_for(frame)))  # type: ignore[arg-type]
     except pl.exceptions.PolarsError as error:
-        raise DamagedFileError(
-            f"{lake.uri(path)} is damaged ({str(error).splitlines()[0]}). Delete it, then materialize the day again."
-        ) from None
+        raise _damaged(lake, path, error) from None
+
+
+def _damaged(lake: Lake, path: str, error: Exception) -> DamagedFileError:
+    return DamagedFileError(
+        f"{lake.uri(path)} is damaged ({str(error).splitlines()[0]}). Delete it, then materialize the day again."
+    )
 
 
 def read_klines(lake: Lake, path: str) -> pl.DataFrame:
     """A file of klines, with the columns of contracts where the market counts in them."""
     content = lake.read(path)
     return KLINE_SCHEMA.to_frame() if content is None else _decode(lake, path, content, schema_like)
+
+
+def read_columns(lake: Lake, path: str, schema: pl.Schema, *, symbol: str | None = None) -> pl.DataFrame:
+    """Some columns of a table's file, of one symbol or all, without reading the others; no rows without a file."""
+    try:
+        with lake.opened(path) as file:
+            wanted = None if symbol is None else pc.field("symbol") == symbol
+            table = pq.read_table(file, columns=schema.names(), filters=wanted, partitioning=None)
+    except FileNotFoundError:
+        return schema.to_frame()
+    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+        raise _damaged(lake, path, error) from None
+    return pl.DataFrame(table).cast(dict(schema))  # type: ignore[arg-type]
 
 
 def read_names(lake: Lake, path: str) -> list[str]:

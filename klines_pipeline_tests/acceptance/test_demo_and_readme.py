@@ -15,9 +15,11 @@ import yaml
 from klines_pipeline import load
 from klines_pipeline.domain.states import Reason
 from klines_pipeline.exchanges.registry import url_variables
+from klines_pipeline.klines.agreement import RESAMPLED_EQUALS, REST_AGREES
 from klines_pipeline.klines.quality import RULES
 from klines_pipeline.klines.schema import CONTRACT_COLUMNS, KLINE_COLUMNS
 from klines_pipeline.settings import read_config
+from klines_pipeline.stages.funding_rules import FUNDING_RULES
 from klines_pipeline_tests.acceptance.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text("utf-8")
@@ -128,9 +130,10 @@ def test_the_column_table_of_the_readme_is_the_schema() -> None:
 
 
 def test_the_checks_of_the_readme_are_the_rules() -> None:
-    named = dict(re.findall(r"^\| `(\w+)` \| (ERROR|WARN) \|$", README, re.MULTILINE))
+    named = set(re.findall(r"^\| `(\w+)` \| (ERROR|WARN) \|", README, re.MULTILINE))
 
-    assert named == {rule.name: rule.severity.value for rule in RULES.values()}
+    rules = [rule.truth for rule in (*RULES.values(), *FUNDING_RULES.values())]
+    assert named == {(truth.name, truth.severity.value) for truth in (*rules, REST_AGREES, RESAMPLED_EQUALS)}
 
 
 def test_every_reason_is_explained_in_the_readme() -> None:
