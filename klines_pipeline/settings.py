@@ -79,7 +79,8 @@ def _url(env: Mapping[str, str], variable: str) -> str | None:
     except ValueError:
         usable = False
     if not usable:
-        raise ConfigurationError(f"{variable}: {text!r} is not a URL. Write it in ASCII, with scheme and host.")
+        shown = "what it says" if variable == _ALERT else repr(text)  # an alert's address is a secret
+        raise ConfigurationError(f"{variable}: {shown} is not a URL. Write it in ASCII, with scheme and host.")
     return text
 
 

@@ -5,6 +5,7 @@ import logging
 import dagster as dg
 
 from klines_pipeline.defs.agreement import build_agreement_checks
+from klines_pipeline.defs.alerts import build_alerts
 from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.declarative import build_condition_sensors, declare
@@ -46,7 +47,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         jobs=[housekeeping],
         schedules=[build_housekeeping(settings.automation)],
-        sensors=[*build_condition_sensors(assets, settings.automation), build_lost_runs(settings.automation)],
+        sensors=[
+            *build_condition_sensors(assets, settings.automation),
+            build_lost_runs(settings.automation),
+            *([build_alerts(settings.alert_url)] if settings.alert_url else []),
+        ],
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
             "exchanges": ExchangesResource(

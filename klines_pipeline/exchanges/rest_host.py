@@ -1,7 +1,7 @@
 """A REST host: one httpx client, its weight budget, and HTTP answers turned into values or named errors.
 
 Here ends what is the same for every exchange; error codes inside a body are that exchange's own. httpx is imported
-nowhere else, so its successor is one line away.
+here and in `webhook`, so its successor is two lines away.
 """
 
 import logging

@@ -16,7 +16,8 @@ class Answer(NamedTuple):
 
 
 class ScriptedServer(ThreadingHTTPServer):
-    """Answers from `script`, one request after the other; the last answer is repeated. `paths` is what was asked."""
+    """Answers from `script`, one request after the other; the last answer is repeated. `paths` is what was asked,
+    `bodies` what was posted."""
 
     daemon_threads = True
 
@@ -24,6 +25,7 @@ class ScriptedServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.script: list[Answer] = [Answer()]
         self.paths: list[str] = []
+        self.bodies: list[bytes] = []
 
     @property
     def url(self) -> str:
@@ -44,6 +46,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body)
         self.close_connection = answer.claims is not None
+
+    def do_POST(self) -> None:
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         """Silent."""

@@ -1,0 +1,175 @@
+"""What people are told when something fails: what of it is news, how often it is said, and the words.
+
+Nothing of Dagster, of HTTP or of a clock stands here. Times are those of the machine that tells; data never sees them.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+QUIET_SECONDS = 3600
+"""How long the same thing is not said again."""
+NEAR_SECONDS = 60.0
+"""Runs may be recorded so much later than they ended, out of order."""
+LISTED = 20
+"""Alerts in one message; the rest is counted."""
+REFUSALS = 3
+"""Times the receiver may refuse a message (4xx) before it is dropped."""
+_REMEMBERED = 100  # things said and runs seen: with both full the cursor has 3.3 kB
+_SHOWN_DAYS = 3
+
+
+class AlertKind(StrEnum):
+    """What failed."""
+
+    RUN = "run_failed"
+    CHECK = "check_failed"
+
+
+_NOUNS = {AlertKind.RUN: "run", AlertKind.CHECK: "check"}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing that failed. `dataset` or `asset` may be unknown; `days` are those that are bad, as far as known."""
+
+    kind: AlertKind
+    severity: str
+    message: str
+    run_id: str
+    at: datetime
+    dataset: str | None = None
+    asset: str | None = None
+    check: str | None = None
+    reason: str | None = None
+    """Why the run was requested."""
+    days: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same failure seen again, in whatever run."""
+        text = json.dumps([self.kind, self.dataset or self.asset, self.check, self.days])
+        return blake2b(text.encode(), digest_size=4).hexdigest()
+
+    def line(self) -> str:
+        """As a person reads it."""
+        subject = self.dataset or self.asset or "a run"
+        what = f"{self.check} ({self.severity}) on {subject}" if self.check else f"Run of {subject}"
+        days = f", {_days_in_words(self.days)}" if self.days else ""
+        asked = f" ({self.reason})" if self.reason else ""
+        failed = "" if self.check else " failed"
+        return f"{what}{days}{failed}{asked}: {self.message} [run {self.run_id[:8]}]"
+
+    def as_json(self) -> dict[str, Any]:
+        """As a program reads it."""
+        return {**asdict(self), "days": [*self.days], "at": self.at.isoformat()}
+
+
+def _days_in_words(days: Sequence[str]) -> str:
+    if len(days) <= _SHOWN_DAYS:
+        return ", ".join(days)
+    return f"{len(days)} days from {days[0]} to {days[-1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was looked at and said so far: a cursor of less than 4 kB."""
+
+    until: float
+    """End of the latest run looked at, seconds since 1970."""
+    runs: tuple[str, ...] = ()
+    """Beginnings of the ids of runs that ended near `until`."""
+    said: Mapping[str, int] = field(default_factory=dict)
+    """When each thing was said, by fingerprint."""
+    withheld: int = 0
+    """Repetitions since the last message."""
+    refusals: int = 0
+    """Times the message now due was refused."""
+    dropped: int = 0
+    """Alerts that no receiver would have, since the last message."""
+
+    def text(self) -> str:
+        """As a cursor."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def read(cls, text: str | None) -> "Told | None":
+        """From a cursor; None for one that is lost or malformed."""
+        try:
+            read = cls(**json.loads(text or ""))
+            said = {str(name): int(when) for name, when in read.said.items()}
+            counts = {"withheld": int(read.withheld), "refusals": int(read.refusals), "dropped": int(read.dropped)}
+            return cls(until=float(read.until), runs=tuple(map(str, read.runs)), said=said, **counts)
+        except (ValueError, TypeError, AttributeError):
+            return None
+
+    def knows(self, run_id: str, ended: float) -> bool:
+        """Whether a run was looked at before, or ended before that began."""
+        return ended <= self.until - NEAR_SECONDS or _short(run_id) in self.runs
+
+    def looked_at(self, runs: Mapping[str, float]) -> "Told":
+        """These runs too, by id, with the seconds since 1970 at which they ended."""
+        until = max([self.until, *runs.values()])
+        near = (_short(run_id) for run_id, ended in runs.items() if ended > until - NEAR_SECONDS)
+        kept = (*self.runs, *near)[-_REMEMBERED:]
+        return replace(self, until=until, runs=kept)
+
+    def refused(self) -> "Told":
+        """The message due was refused once more."""
+        return replace(self, refusals=self.refusals + 1)
+
+    def gave_up(self, alerts: int) -> "Told":
+        """So many alerts will not be sent."""
+        return replace(self, refusals=0, dropped=self.dropped + alerts)
+
+
+def _short(run_id: str) -> str:
+    return run_id[:8]
+
+
+class Message(NamedTuple):
+    """What is due to be sent, if anything, of how many alerts, and what is remembered once it has arrived."""
+
+    payload: dict[str, Any] | None
+    alerts: int
+    after: Told
+
+
+def compose(alerts: Sequence[Alert], told: Told, now: float) -> Message:
+    """What of the alerts is news at `now` (seconds since 1970) makes one message; repetitions are counted."""
+    said = {name: when for name, when in told.said.items() if 0 <= now - when < QUIET_SECONDS}
+    fresh = dict[str, Alert]()
+    for alert in alerts:
+        if alert.fingerprint not in said:
+            fresh.setdefault(alert.fingerprint, alert)
+    news = sorted(fresh.values(), key=lambda alert: alert.at)
+    withheld = told.withheld + len(alerts) - len(news)
+    if not news:
+        return Message(None, 0, replace(told, said=said, withheld=withheld))
+    payload = {
+        "text": _text(news, withheld, told.dropped),
+        "alerts": [alert.as_json() for alert in news[:LISTED]],
+        "not_listed": max(0, len(news) - LISTED),
+        "not_repeated": withheld,
+        "dropped": told.dropped,
+    }
+    newest = sorted({**said, **dict.fromkeys(fresh, int(now))}.items(), key=lambda pair: pair[1])[-_REMEMBERED:]
+    return Message(payload, len(news), replace(told, said=dict(newest), withheld=0, refusals=0, dropped=0))
+
+
+def _text(news: Sequence[Alert], withheld: int, dropped: int) -> str:
+    counts = Counter(_NOUNS[alert.kind] for alert in news)
+    head = " and ".join(f"{count} {noun}{'s' * (count > 1)}" for noun, count in counts.items())
+    rest = [
+        f"{len(news) - LISTED} more" * (len(news) > LISTED),
+        f"{withheld} said before and not repeated" * (withheld > 0),
+        f"{dropped} lost, because this address refused them" * (dropped > 0),
+    ]
+    tail = ", ".join(filter(None, rest))
+    lines = [f"klines_pipeline: {head} failed.", *(f"- {alert.line()}" for alert in news[:LISTED])]
+    return "\n".join([*lines, f"{tail[0].upper()}{tail[1:]}."] if tail else lines)
