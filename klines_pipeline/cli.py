@@ -2,17 +2,17 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 import click
 
+from klines_pipeline.commands.datasets import choose, configured, first_and_last
 from klines_pipeline.commands.printing import DAY, JSON, print_table
+from klines_pipeline.commands.revisions import show_revisions
 from klines_pipeline.commands.symbols import show_symbols
-from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import ConfigurationError, KlinesError, UnknownNameError
-from klines_pipeline.exchanges.registry import check_dataset
-from klines_pipeline.query.certificates import Certified, certificates, certified, is_settled, status, symbols_of
+from klines_pipeline.domain.errors import KlinesError, UnknownNameError
+from klines_pipeline.query.certificates import certificates, certified, is_settled, status, symbols_of
 from klines_pipeline.settings import Settings
 from klines_pipeline.storage.lake import Lake
 
@@ -28,7 +28,7 @@ def klines() -> None:
 def show_status(*, as_json: bool) -> None:
     """What the lake holds, by dataset, and why anything is missing."""
     settings = Settings.from_env()
-    print_table(status(Lake(settings.lake, settings.lake_options), _configured(settings)), as_json=as_json)
+    print_table(status(Lake(settings.lake, settings.lake_options), configured(settings)), as_json=as_json)
 
 
 @klines.command("certificate")
@@ -49,15 +49,15 @@ def show_certificate(
 
     Exit code 1 if anything is missing without evidence that the exchange itself has it not.
     """
-    if start and end and start >= end:
-        raise ConfigurationError(f"--start {start} is not before --end {end}; the range is [start, end).")
+    first, last = first_and_last(day, start, end)
     settings = Settings.from_env()
-    dataset = _choose(_configured(settings), name)
+    datasets = configured(settings)
+    dataset = choose(datasets, certified(datasets), name)
     rows = certificates(
         Lake(settings.lake, settings.lake_options),
         dataset,
-        first=day or start,
-        last=day or (end - timedelta(days=1) if end else None),
+        first=first,
+        last=last,
         symbols=[*symbols],
     )
     if symbols and rows.is_empty():
@@ -92,27 +92,7 @@ def run_exchange(
 
 
 klines.add_command(show_symbols)
-
-
-def _configured(settings: Settings) -> tuple[Dataset, ...]:
-    if not settings.datasets:
-        raise ConfigurationError(
-            "No dataset is configured. Write a klines.yaml here that names one, or set KLINES_CONFIG to another."
-        )
-    for dataset in settings.datasets:
-        check_dataset(dataset, where=f"klines.yaml: {dataset}")
-    return settings.datasets
-
-
-def _choose(datasets: Sequence[Dataset], name: str | None) -> Certified:
-    by_name = certified(datasets)
-    if name is None and len(datasets) == 1:
-        return datasets[0]
-    if name is None:
-        raise ConfigurationError(f"Say which dataset: --dataset {' or --dataset '.join(by_name)}.")
-    if name not in by_name:
-        raise UnknownNameError("dataset", name, by_name)
-    return by_name[name]
+klines.add_command(show_revisions)
 
 
 def main() -> None:

@@ -33,6 +33,8 @@ READ_SETTINGS = {
     "definitions",
     "defs.build",
     "cli",
+    "commands.datasets",
+    "commands.revisions",
     "commands.symbols",
     "query.read",
     "query.funding",

@@ -61,7 +61,7 @@ def test_the_archive_confirms_what_rest_gave_before_it_was_published(
     after = certificate(lake, "BTCUSDT", "2025-03-02")
     assert (before["from_rest"], before["from_vision"], before["reason"]) == (1392, 0, "not_published")
     assert (after["from_rest"], after["from_vision"], after["reason"]) == (0, 1392, "exchange_halt")
-    assert after["conflicts"] == 0
+    assert (before["confirmed"], after["confirmed"], after["conflicts"]) == (0, 1392, 0)
     assert after["fingerprint"] == before["fingerprint"]
     assert exchange.requests()["rest_total"] == 0
 
@@ -106,5 +106,6 @@ def test_disagreement_between_archive_and_rest_is_counted_and_listed(
     proof, listed = certificate(lake, "BTCUSDT", "2025-03-02"), read_day(lake, "ledger/conflicts", "2025-03-02")
     assert change.changed
     assert proof["conflicts"] == listed.height == len(change.changed)
+    assert (proof["confirmed"], proof["from_rest"]) == (change.rows - len(change.changed), 1)
     assert (listed["close"] != listed["close_rest"]).any() or (listed["volume"] != listed["volume_rest"]).any()
     assert listed["open_time"].to_physical().to_list() == sorted(change.changed)

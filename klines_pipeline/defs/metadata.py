@@ -84,6 +84,7 @@ def _merged(day: MergedDay, archived: ArchivedDay | None, topped_up: ToppedUpDay
         "klines_missing_unexplained": sum(row["missing"] for row in unexplained),
         "rows_from_vision": day.total("from_vision"),
         "rows_from_rest": day.total("from_rest"),
+        "rows_confirmed": day.total("confirmed"),
         "rows_flat": day.total("flat"),
         "rows_off_grid": day.off_grid,
         "conflicts": day.total("conflicts"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 from hashlib import blake2b
+from itertools import groupby
 
 
 class Kind(StrEnum):
@@ -53,3 +54,9 @@ def stretches(days: Iterable[date], longest: int) -> Iterator[tuple[date, ...]]:
         stretch.append(day)
     if stretch:
         yield tuple(stretch)
+
+
+def newest_first(days: Iterable[date], longest: int) -> Iterator[tuple[date, ...]]:
+    """Days by stretches of the calendar, `longest` days each: a day is always in the same one, whichever are left."""
+    for _, stretch in groupby(sorted(set(days), reverse=True), key=lambda day: day.toordinal() // longest):
+        yield tuple(sorted(stretch))

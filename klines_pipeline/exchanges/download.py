@@ -49,8 +49,11 @@ def _handle() -> pycurl.Curl:
     return handle
 
 
-def download(url: str, sink: Callable[[bytes], object]) -> Received:
-    """GET `url`, feeding `sink`, which may get bytes before a failure. TransientError; NotPublishedError for 404."""
+def download(url: str, sink: Callable[[bytes], object], *, seconds: float | None = None) -> Received:
+    """GET `url`, feeding `sink`, which may get bytes before a failure. TransientError; NotPublishedError for 404.
+
+    `seconds` is the longest it may take as a whole.
+    """
     handle, headers = _handle(), dict[str, str]()
     broken_sink: list[OSError] = []
 
@@ -79,6 +82,7 @@ def download(url: str, sink: Callable[[bytes], object]) -> Received:
     handle.setopt(pycurl.CONNECTTIMEOUT, _CONNECT_SECONDS)
     handle.setopt(pycurl.LOW_SPEED_LIMIT, _STALLED_BYTES_PER_SECOND)
     handle.setopt(pycurl.LOW_SPEED_TIME, _STALLED_SECONDS)
+    handle.setopt(pycurl.TIMEOUT_MS, round(1000 * (seconds or 0)))  # 0 is no limit
     handle.setopt(pycurl.HEADERFUNCTION, keep_header)
     handle.setopt(pycurl.WRITEFUNCTION, keep_body)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from klines_pipeline.domain.errors import BlockedError, CorruptArchiveError, TransientError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ArchiveState
-from klines_pipeline.exchanges.protocols import ArchivedDays, FetchedArchive, KlineApi, Parsed, Survey
+from klines_pipeline.exchanges.protocols import ArchivedDays, FetchedArchive, KlineApi, Listed, Parsed, Survey
 from klines_pipeline.klines.schema import WIRE_SCHEMA
 
 
@@ -44,6 +44,12 @@ class NoArchive:
             unreachable, now = error, None
         failed = {} if now else dict.fromkeys(symbols, unreachable)
         return Survey(now, {}, {}, failed, frozenset())
+
+    def listed(self, symbols: Sequence[str], interval: Interval, first: date, last: date, *, seconds: float) -> Listed:
+        """REST's time, and nothing published."""
+        seen = self.survey(symbols or ["REST"], interval, first, last)
+        del seconds
+        return Listed(seen.now, {}, seen.failed, (), requests=0)
 
     def fetch(self, key: str, interval: Interval, new_file: Callable[[], Path]) -> FetchedArchive:
         """Nothing to fetch."""

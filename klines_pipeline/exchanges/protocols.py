@@ -54,6 +54,20 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """What the bucket lists for symbols and days, looked at within a time; what it failed to list, and why.
+
+    `unasked`: symbols, in the order given, that there was no time for. `now`: the bucket's clock; None where none told.
+    """
+
+    now: datetime | None
+    archives: Mapping[tuple[str, date], PublishedArchive]
+    failed: Mapping[str, TransientError]
+    unasked: Sequence[str]
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
 class FetchedArchive:
     """One download and its verdict. `path` holds the bytes as sent, `text` the member's, both only where usable."""
 
@@ -122,6 +136,13 @@ class KlineArchive(Protocol):
     def survey(self, symbols: Sequence[str], interval: Interval, first: date, last: date) -> Survey:
         """List what is published for each symbol from `first` to `last`; the bucket's own clock tells the time."""
 
+    def listed(self, symbols: Sequence[str], interval: Interval, first: date, last: date, *, seconds: float) -> Listed:
+        """List what is published from `first` to `last`, one request a symbol; none is begun after `seconds`.
+
+        Unlike `survey` it asks nothing about lives, and hardly tries again: it is asked again soon anyway. Without
+        symbols it tells the time alone.
+        """
+
     def fetch(self, key: str, interval: Interval, new_file: Callable[[], Path]) -> FetchedArchive:
         """Download, hash, compare with the checksum and open; every failure is a state, not an exception."""
 
@@ -145,6 +166,9 @@ class KlineApi(Protocol):
 
     def close(self) -> None:
         """Give the connections back."""
+
+    def hasten(self) -> None:
+        """From now on tell trouble at once instead of waiting it out: for those who look often."""
 
     def now(self) -> datetime:
         """The exchange's server time."""

@@ -30,6 +30,10 @@ class RetryPolicy:
         return full * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
 
 
+BRIEF = RetryPolicy(attempts=2, first_wait=0.1, rate_limit_waits=0)
+"""For those who look often: a hiccup is asked again, an outage or a 429 is told at once."""
+
+
 @dataclass(slots=True)
 class Breaker:
     """Counts requests to one host that failed for good in a row; past `limit` the host is taken to be down.

@@ -26,6 +26,7 @@ from klines_pipeline.domain.utc_day import to_microseconds
 from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.grid import TimeRange, missing_ranges, present_slots, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry, SliceEntry
+from klines_pipeline.klines.merge import Merged
 from klines_pipeline.klines.schema import REST, VISION, slot
 from klines_pipeline.klines.slices import answered_ranges
 
@@ -45,8 +46,7 @@ class Evidence:
 
 
 def certify(
-    klines: pl.DataFrame,
-    conflicts: pl.DataFrame,
+    merged: Merged,
     evidence: Mapping[str, Evidence],
     expected: TimeRange,
     *,
@@ -54,11 +54,11 @@ def certify(
     checked_at: datetime,
 ) -> pl.DataFrame:
     """One certificate a symbol in `evidence`, in CERTIFICATE_SCHEMA."""
-    counts = {row["symbol"]: row for row in _counts(klines, interval).iter_rows(named=True)}
+    counts = {row["symbol"]: row for row in _counts(merged.klines, interval).iter_rows(named=True)}
     whole = {symbol for symbol, row in counts.items() if row.pop("slots") == expected.bars(interval)}
-    disputed = dict(conflicts.group_by("symbol").len().iter_rows())
-    prints = fingerprints(klines)
-    slots = present_slots(klines.filter(~pl.col("symbol").is_in(whole)), interval)
+    disputed = dict(merged.conflicts.group_by("symbol").len().iter_rows())
+    prints = fingerprints(merged.klines)
+    slots = present_slots(merged.klines.filter(~pl.col("symbol").is_in(whole)), interval)
     rows = []
     for symbol, known in sorted(evidence.items()):
         gaps = [] if symbol in whole else missing_ranges(slots.get(symbol), expected, interval)
@@ -73,6 +73,7 @@ def certify(
             "conflicts": disputed.get(symbol, 0),
             "fingerprint": prints.get(symbol),
             "checked_at": checked_at,
+            "confirmed": merged.confirmed.get(symbol, 0),
         })  # fmt: skip
     return pl.DataFrame(rows, schema=CERTIFICATE_SCHEMA)
 

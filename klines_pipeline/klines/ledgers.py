@@ -1,4 +1,4 @@
-"""Rows of the ledgers and their schemas: archives, slices, certificates, revisions, rejected rows, conflicts.
+"""Rows of the ledgers and their schemas: archives, slices, certificates, revisions, quarantine, rejected, conflicts.
 
 Data, not logs: one Parquet file a day each, one row a symbol (slices: a slice). Where they lie is storage's affair.
 """
@@ -65,7 +65,13 @@ CERTIFICATE_SCHEMA = pl.Schema({
     "conflicts": pl.Int64(),
     "fingerprint": pl.String(),
     "checked_at": UTC_TIME,
+    "confirmed": pl.Int64(),
 })  # fmt: skip
+"""`confirmed` counts klines that REST gave before the archive came and that the archive has alike; `conflicts` those it
+has otherwise. The archive's are in the table either way."""
+
+ADDED_LATER = frozenset({"confirmed"})
+"""Columns that files written before them lack; there they are null."""
 
 REVISION_SCHEMA = pl.Schema({
     "symbol": pl.String(),
@@ -79,6 +85,16 @@ REVISION_SCHEMA = pl.Schema({
     "rows_added": pl.Int64(),
     "rows_removed": pl.Int64(),
     "rows_changed": pl.Int64(),
+})  # fmt: skip
+
+QUARANTINE_SCHEMA = pl.Schema({
+    "symbol": pl.String(),
+    "key": pl.String(),
+    "revision": pl.Int16(),
+    "sha256": pl.String(),
+    "state": pl.String(),
+    "seen_at": UTC_TIME,
+    "verified_at": UTC_TIME,
 })  # fmt: skip
 
 REJECTED_SCHEMA = pl.Schema({"source": pl.String(), "reason": pl.String(), **WIRE_SCHEMA})

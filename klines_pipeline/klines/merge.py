@@ -1,5 +1,6 @@
 """Archive and REST rows into one table: an archive row wins, REST fills what is missing, disagreements are listed."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -20,10 +21,12 @@ CONFLICT_SCHEMA = pl.Schema(
 
 
 class Merged(NamedTuple):
-    """The day's rows in key order, and the keys on which both sources disagreed, with both values."""
+    """The day's rows in key order, the keys on which both sources disagreed, with both values, and how many they
+    agreed on, by symbol."""
 
     klines: pl.DataFrame
     conflicts: pl.DataFrame
+    confirmed: Mapping[str, int]
 
 
 def merge_klines(archived: pl.DataFrame, topped_up: pl.DataFrame, interval: Interval) -> Merged:
@@ -31,11 +34,12 @@ def merge_klines(archived: pl.DataFrame, topped_up: pl.DataFrame, interval: Inte
     grid = slot(interval.microseconds)
     left, right = archived.with_columns(grid), topped_up.with_columns(grid)
     both = left.join(right, on=["symbol", "slot"], how="inner", suffix=_SUFFIX)
-    differs = [~pl.col(name).eq_missing(pl.col(name + _SUFFIX)) for name in market_names(archived)]
+    differs = pl.any_horizontal([~pl.col(name).eq_missing(pl.col(name + _SUFFIX)) for name in market_names(archived)])
     filled = right.join(left, on=["symbol", "slot"], how="anti")
     return Merged(
         pl.concat([archived, filled.select(table_names(archived))]).sort("symbol", "open_time"),
-        _listed(both.filter(pl.any_horizontal(differs))),
+        _listed(both.filter(differs)),
+        dict(both.filter(~differs).group_by("symbol").len().iter_rows()),
     )
 
 

@@ -4,19 +4,19 @@ from klines_pipeline import load
 frame = load("BTCUSDT", "1m", "2024-01-01", "2024-02-01")
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import polars as pl
 
-from klines_pipeline.domain.errors import ConfigurationError, IncompleteError, UnknownNameError
+from klines_pipeline.domain.errors import ConfigurationError, UnknownNameError
 from klines_pipeline.domain.interval import Interval, parse_interval
 from klines_pipeline.domain.symbol import check_symbol
-from klines_pipeline.domain.utc_day import day_end, day_start, days_between, parse_day
-from klines_pipeline.klines.certificate import is_explained
+from klines_pipeline.domain.utc_day import day_start, parse_day
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
 from klines_pipeline.klines.schema import KLINE_SCHEMA
+from klines_pipeline.query.as_of import AsOf
+from klines_pipeline.query.completeness import check_complete
 from klines_pipeline.query.tables import collect_days, klines_schema, scan_days
 from klines_pipeline.settings import Settings, lake_options
 from klines_pipeline.storage.lake import Lake
@@ -25,7 +25,6 @@ from klines_pipeline.storage.tables import read_table, stored_days
 
 Moment = str | date | datetime
 _TABLE, _RESAMPLED = "klines", "resampled_klines"
-_NAMED = 5
 _REPLACED_WHILE_READ = 3
 
 
@@ -40,6 +39,7 @@ def scan(
     columns: Sequence[str] | None = None,
     resampled: bool = False,
     require_complete: bool = False,
+    as_of: Moment | None = None,
     lake: str | None = None,
 ) -> pl.LazyFrame:
     """A lazy frame of klines with `start <= open_time < end`, sorted by (symbol, open_time).
@@ -54,11 +54,14 @@ def scan(
         columns: some of the table's columns; all by default.
         resampled: read the klines computed from a finer table instead of the exchange's own.
         require_complete: raise IncompleteError unless every day's certificate says complete or explained.
+        as_of: the table as it was known at that moment: archives rewritten since have their rows of then, and what was
+            not there yet is not there. A day, `2024-03-01`, is its first instant.
         lake: the lake's root; by default the one of klines.yaml or KLINES_LAKE.
 
     Raises:
         ConfigurationError: a name, date or column that cannot be; or nothing of it is in the lake.
         IncompleteError: see `require_complete`.
+        DamagedFileError: `as_of` needs a version of an archive whose bytes are no longer in the lake.
     """
     wanted = [symbols] if isinstance(symbols, str) else list(symbols)
     if not wanted:
@@ -68,6 +71,7 @@ def scan(
     first, last = moment_of(start, "start"), moment_of(end, "end")
     if first >= last:
         raise ConfigurationError(f"start {first} is not before end {last}; the range is [start, end).")
+    instant = _instant(as_of, resampled=resampled, require_complete=require_complete)
     root = lake or Settings.from_env().lake
     source = Lake(root, lake_options(root))
     where = (exchange, market, str(parse_interval(interval) if resampled else Interval.parse(interval)))
@@ -81,11 +85,13 @@ def scan(
             "Resampled klines have no certificates. Ask require_complete of the table they are from."
         )
     if require_complete:
-        _check_complete(source, where, days, wanted, first, last)
-    rows = scan_days(source, table, *where, days=days, schema=schema).filter(
-        pl.col("symbol").is_in(wanted), pl.col("open_time") >= first, pl.col("open_time") < last
-    )
-    ordered = rows.sort("symbol", "open_time", maintain_order=True)
+        check_complete(source, where, days, wanted, first, last)
+    if instant is None:
+        rows = scan_days(source, table, *where, days=days, schema=schema)
+    else:
+        rows = AsOf(source, where, wanted, instant, schema).rows(days)
+    chosen = rows.filter(pl.col("symbol").is_in(wanted), pl.col("open_time") >= first, pl.col("open_time") < last)
+    ordered = chosen.sort("symbol", "open_time", maintain_order=True)
     return ordered.select(list(columns) if columns else schema.names())
 
 
@@ -100,6 +106,7 @@ def load(
     columns: Sequence[str] | None = None,
     resampled: bool = False,
     require_complete: bool = False,
+    as_of: Moment | None = None,
     lake: str | None = None,
 ) -> pl.DataFrame:
     """As `scan`, collected. A day that is replaced while it is read is read again."""
@@ -115,6 +122,7 @@ def load(
             columns=columns,
             resampled=resampled,
             require_complete=require_complete,
+            as_of=as_of,
             lake=lake,
         )
         return frame.collect()
@@ -149,6 +157,22 @@ def moment_of(value: Moment, name: str) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def _instant(as_of: Moment | None, *, resampled: bool, require_complete: bool) -> datetime | None:
+    """The moment `as_of` names, if any; what it cannot be combined with is refused."""
+    if as_of is None:
+        return None
+    if resampled:
+        raise ConfigurationError(
+            "as_of: versions of resampled klines are not kept. Load the table they are from as_of that moment, and "
+            "group its rows."
+        )
+    if require_complete:
+        raise ConfigurationError(
+            "as_of: certificates speak of the table as it is today. Leave require_complete out, or as_of."
+        )
+    return moment_of(as_of, "as_of")
+
+
 def _check_columns(columns: Sequence[str] | None, schema: pl.Schema) -> None:
     for column in columns or ():
         if column not in schema:
@@ -181,38 +205,3 @@ def _check_symbols(
     for symbol in wanted:
         if symbol not in known:
             raise UnknownNameError("symbol", symbol, known, where=f"The lake {lake.root}, days {days[0]} to {days[-1]}")
-
-
-def _check_complete(
-    lake: Lake,
-    where: tuple[str, str, str],
-    days: Sequence[date],
-    wanted: Sequence[str],
-    first: datetime,
-    last: datetime,
-) -> None:
-    certificates = scan_days(lake, "ledger/certificates", *where, days=days, schema=CERTIFICATE_SCHEMA)
-    asked = certificates.filter(pl.col("symbol").is_in(wanted))
-    rows = collect_days(asked, lake, "ledger/certificates", where, days=days, schema=CERTIFICATE_SCHEMA)
-    known = {(row["date"], row["symbol"]): row for row in rows.iter_rows(named=True)}
-    step = Interval.parse(where[2]).duration
-    problems = list[str]()
-    for day in days_between(first.date(), (last - timedelta(microseconds=1)).date()):
-        if day not in days:
-            problems.append(f"{day}: not in the lake")
-            continue
-        found = {symbol: _problem(known.get((day, symbol)), min(last, day_end(day)), step) for symbol in wanted}
-        problems += [f"{day} {symbol}: {text}" for symbol, text in found.items() if text]
-    if problems:
-        more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-        raise IncompleteError(f"Not complete: {'; '.join(problems[:_NAMED])}{more}. Materialize these days again.")
-
-
-def _problem(row: Mapping[str, Any] | None, end: datetime, step: timedelta) -> str | None:
-    """Why a certificate does not vouch for its day up to `end`."""
-    if row is None:
-        return "not in the lake"
-    if not is_explained(row["reason"]):
-        return f"{row['missing']} missing ({row['reason']})"
-    certified = day_start(row["date"]) + row["expected"] * step
-    return f"certified up to {certified:%H:%M} only" if certified + step <= end else None

@@ -5,6 +5,7 @@ from datetime import date
 
 import polars as pl
 
+from klines_pipeline.klines.ledgers import ADDED_LATER
 from klines_pipeline.klines.schema import KLINE_SCHEMA, with_contracts
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DAY_OF_FILE, day_file
@@ -19,13 +20,18 @@ def scan_days(
     """The days' files, one after the other, with their `date`; no rows for no days.
 
     The date is read from each file's own folder alone: the lake's root may itself look like a Hive path or a pattern.
+    Columns that a schema got later are null where a file lacks them.
     """
     if not days:
         return schema.to_frame().with_columns(pl.lit(None, pl.Date).alias("date")).lazy()
     files = [lake.uri(day_file(table, exchange, market, interval, day)) for day in days]
     day = pl.col(_FILE).str.extract(DAY_OF_FILE).str.to_date("%Y-%m-%d").alias("date")
+    grown = not ADDED_LATER.isdisjoint(schema)
     return pl.scan_parquet(
         files,
+        schema=schema if grown else None,
+        missing_columns="insert" if grown else "raise",
+        extra_columns="ignore" if grown else "raise",
         glob=False,
         hive_partitioning=False,
         include_file_paths=_FILE,

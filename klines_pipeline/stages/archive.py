@@ -24,7 +24,7 @@ from klines_pipeline.klines.ledgers import (
 )
 from klines_pipeline.klines.schema import VISION
 from klines_pipeline.klines.sieve import Sieved, sieve
-from klines_pipeline.stages import versions
+from klines_pipeline.stages import quarantine, versions
 from klines_pipeline.stages.results import ArchivedDay
 from klines_pipeline.stages.verdict import SETTLED, absent, as_listed, extents_of, is_current, judge, without_listing
 from klines_pipeline.storage.lake import Lake
@@ -107,8 +107,10 @@ def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, wo
     known_to_new = [(pending.entries[symbol], judged[symbol], fetched[symbol]) for symbol in kept]
     changes = list(work.keepers.map(lambda args: versions.keep(keeping, *args), known_to_new))
     entries = {**pending.entries, **judged}
-    versions.record(lake, DayPaths.of(dataset, pending.day), [change for change in changes if change])
-    _publish(lake, DayPaths.of(dataset, pending.day), entries, rows, kept)
+    paths = DayPaths.of(dataset, pending.day)
+    quarantine.record(lake, paths, [(known, entry) for known, entry, _ in known_to_new])
+    versions.record(lake, paths, [change for change in changes if change])
+    _publish(lake, paths, entries, rows, kept)
     lost = {name: got.error or "" for name, got in fetched.items() if got.state is ArchiveState.UNAVAILABLE}
     return ArchivedDay(
         day=pending.day,

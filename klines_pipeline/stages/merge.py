@@ -18,7 +18,13 @@ from klines_pipeline.klines.certificate import Evidence, certify
 from klines_pipeline.klines.contracts import with_quote_volume
 from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.grid import TimeRange, expected_range, present_slots
-from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, REJECTED_SCHEMA, ArchiveEntry, SliceEntry
+from klines_pipeline.klines.ledgers import (
+    ADDED_LATER,
+    CERTIFICATE_SCHEMA,
+    REJECTED_SCHEMA,
+    ArchiveEntry,
+    SliceEntry,
+)
 from klines_pipeline.klines.merge import CONFLICT_SCHEMA, disagreeing_symbols, merge_klines
 from klines_pipeline.klines.quality import RULES
 from klines_pipeline.klines.schema import slot
@@ -29,7 +35,7 @@ from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import klines_to_parquet, read_metadata, read_table, to_parquet
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Raise it when the same inputs would give another table or certificate."""
 _INPUTS = "klines.inputs"
 _ROWS = "klines.rows"
@@ -59,8 +65,7 @@ def merge(
     merged = merge_klines(pl.concat([archives.verified(), vouched]).sort("symbol", "open_time"), rest, dataset.interval)
     merged = merged._replace(klines=with_quote_volume(merged.klines, sizes))
     certificates = certify(
-        merged.klines,
-        merged.conflicts,
+        merged,
         _evidence(lake, paths, dataset, archived, topped_up, archives),
         expected,
         interval=dataset.interval,
@@ -209,7 +214,7 @@ def _publish(
 
 def _keep_check_times(new: pl.DataFrame, old: pl.DataFrame) -> pl.DataFrame:
     """A certificate that says what it said before keeps the time it was first said."""
-    statement = [name for name in CERTIFICATE_SCHEMA.names() if name != "checked_at"]
+    statement = [name for name in CERTIFICATE_SCHEMA.names() if name not in {"checked_at", *ADDED_LATER}]
     same = new.join(old, on="symbol", how="inner", suffix="_old").filter(
         pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"{name}_old")) for name in statement if name != "symbol"])
     )

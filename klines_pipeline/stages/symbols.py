@@ -132,6 +132,11 @@ class Sizes(NamedTuple):
     problem: str | None = None
 
 
+def known_sizes(lake: Lake, venue: Venue, symbols: Iterable[str]) -> dict[str, float]:
+    """Quote asset per contract as the table has it; nobody is asked."""
+    return _known_sizes(_rows(lake, SymbolsPaths(*venue)), set(symbols))
+
+
 def contract_sizes(
     lake: Lake, market: Market, venue: Venue, symbols: Iterable[str], named: Callable[[], Named]
 ) -> Sizes:

@@ -113,6 +113,11 @@ class DayPaths:
         return self._part("ledger/revisions")
 
     @property
+    def quarantine(self) -> str:
+        """Ledger, one row a version of an archive that was not verified when it was seen."""
+        return self._part("ledger/quarantine")
+
+    @property
     def rejected(self) -> str:
         """Rows that could not be klines of the day."""
         return self._part("ledger/rejected")

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from klines_pipeline.domain.errors import DamagedFileError
+from klines_pipeline.klines.ledgers import ADDED_LATER
 from klines_pipeline.klines.schema import KLINE_SCHEMA, schema_like
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import day_of, table_folder
@@ -71,7 +72,10 @@ def read_table(lake: Lake, path: str, schema: pl.Schema) -> pl.DataFrame:
 def _decode(lake: Lake, path: str, content: bytes, schema_for: Callable[[pl.DataFrame], pl.Schema]) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(content, hive_partitioning=False)
-        return frame.select(schema_for(frame).names()).cast(dict(schema_for(frame)))  # type: ignore[arg-type]
+        schema = schema_for(frame)
+        later = [name for name in schema if name in ADDED_LATER and name not in frame.columns]
+        whole = frame.with_columns(pl.lit(None).alias(name) for name in later)
+        return whole.select(schema.names()).cast(dict(schema))  # type: ignore[arg-type]
     except pl.exceptions.PolarsError as error:
         raise _damaged(lake, path, error) from None
 

@@ -86,3 +86,8 @@ def test_a_full_disk_stays_a_full_disk(server: ScriptedServer) -> None:
         download(server.url, full)
 
     assert failed.value.errno == errno.ENOSPC
+
+
+def test_an_answer_that_takes_too_long_is_transient() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TransientError, match="timed out"):
+        download(f"http://127.0.0.1:{silent.getsockname()[1]}/x", bytearray().extend, seconds=0.05)

@@ -14,7 +14,7 @@ from klines_pipeline.klines.certificate import Evidence, certify, is_explained, 
 from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry, SliceEntry
-from klines_pipeline.klines.merge import CONFLICT_SCHEMA
+from klines_pipeline.klines.merge import CONFLICT_SCHEMA, Merged
 from klines_pipeline.klines.schema import REST
 from klines_pipeline_tests.klines.frames import DAY, at, frame, kline, klines
 
@@ -43,10 +43,12 @@ def certificate(
     expected: TimeRange = WHOLE_DAY,
     conflicts: pl.DataFrame = NO_CONFLICTS,
     quarantined: pl.Series | None = None,
+    confirmed: int = 0,
 ) -> dict[str, object]:
     """The one certificate of symbol A."""
     evidence = {"A": Evidence(entry, slices, quarantined)}
-    table = certify(rows, conflicts, evidence, expected, interval=ONE_MINUTE, checked_at=CHECKED_AT)
+    merged = Merged(rows, conflicts, {"A": confirmed})
+    table = certify(merged, evidence, expected, interval=ONE_MINUTE, checked_at=CHECKED_AT)
     assert table.schema == CERTIFICATE_SCHEMA
     return table.row(0, named=True)
 
@@ -56,7 +58,7 @@ def test_a_whole_day_is_certified_with_its_sources_flat_minutes_conflicts_and_fi
     rows = pl.concat([flat, klines("A", range(1, 1400)), klines("A", range(1400, 1440), source=REST)])
     conflicts = pl.DataFrame([{"symbol": "A"}, {"symbol": "B"}], schema=CONFLICT_SCHEMA)
 
-    assert certificate(rows, archive(), conflicts=conflicts) == {
+    assert certificate(rows, archive(), conflicts=conflicts, confirmed=7) == {
         "symbol": "A",
         "expected": 1440,
         "present": 1440,
@@ -69,6 +71,7 @@ def test_a_whole_day_is_certified_with_its_sources_flat_minutes_conflicts_and_fi
         "conflicts": 1,
         "fingerprint": fingerprints(rows)["A"],
         "checked_at": CHECKED_AT,
+        "confirmed": 7,
     }
 
 

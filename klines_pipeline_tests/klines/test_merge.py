@@ -1,5 +1,7 @@
 """The merge: an archive row wins, REST fills what is missing, disagreements are listed."""
 
+from collections import Counter
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -34,6 +36,8 @@ def test_no_archive_row_is_lost_rest_only_fills_and_keys_are_unique(
     assert table.filter(source=REST).equals(rows_of(lacking, REST))
     disputed = sorted(key for key in archived.keys() & asked.keys() if archived[key] != asked[key])
     assert keys(merged.conflicts) == [(name, at(minute)) for name, minute in disputed]
+    agreed = Counter(name for name, minute in archived.keys() & asked.keys() - set(disputed))
+    assert merged.confirmed == agreed
     assert table.schema == KLINE_SCHEMA
     assert merged.conflicts.schema == CONFLICT_SCHEMA
 

@@ -30,6 +30,9 @@ class MakeBelieveApi:
     def close(self) -> None:
         """Nothing is open."""
 
+    def hasten(self) -> None:
+        """It never waits."""
+
     def now(self) -> datetime:
         """Its clock stands still."""
         return NOW

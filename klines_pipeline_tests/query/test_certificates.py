@@ -1,13 +1,20 @@
 """Certificates and the state of the lake, as readers see them."""
 
+import shutil
 from datetime import date
+from pathlib import Path
 
+import polars as pl
 import pytest
 
+from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
 from klines_pipeline.query.certificates import certificates, is_settled, status
+from klines_pipeline.query.read import load
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
+from klines_pipeline.storage.tables import read_table, to_parquet
 from klines_pipeline_tests.conftest import make_dataset
 from klines_pipeline_tests.query.conftest import DATASET, HOURS
 
@@ -83,6 +90,34 @@ def test_status_adds_up_a_dataset_and_shows_one_that_has_nothing_yet(kept: Lake)
         "klines": 0,
         "incomplete": "",
     }
+
+
+def written_before_it_had(column: str, lake: Lake, dataset: Dataset, day: date) -> None:
+    """Take a column out of a day's certificates, as an older version left them."""
+    path = DayPaths.of(dataset, day).certificates
+    lake.publish(path, to_parquet(read_table(lake, path, CERTIFICATE_SCHEMA).drop(column)))
+
+
+@pytest.mark.parametrize("old", [date(2025, 3, 1), SECOND])
+def test_certificates_from_before_a_column_existed_are_read_beside_newer_ones(
+    kept: Lake, tmp_path: Path, old: date
+) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    shutil.copytree(kept.base, lake.base)
+    written_before_it_had("confirmed", lake, DATASET, old)
+
+    rows = certificates(lake, DATASET)
+
+    assert rows.filter(pl.col("confirmed").is_null())["date"].unique().to_list() == [old]
+    assert rows.drop("confirmed").equals(certificates(kept, DATASET).drop("confirmed"))
+    whole = {"market": "spot", "lake": lake.base, "require_complete": True}
+    assert load("BTCUSDT", "1m", "2025-03-01", "2025-03-03", **whole).height == 1440 + 1392
+
+
+def test_older_certificates_of_an_object_store_are_read_too(s3_lake: Lake) -> None:
+    written_before_it_had("confirmed", s3_lake, HOURS, date(2025, 3, 1))
+
+    assert certificates(s3_lake, HOURS)["confirmed"].to_list() == [None, None]
 
 
 def test_certificates_of_an_object_store_are_read_like_any_other(s3_lake: Lake) -> None:

@@ -21,6 +21,7 @@ TABLES = {
     "slices": "ledger/slices",
     "certificates": "ledger/certificates",
     "revisions": "ledger/revisions",
+    "quarantine": "ledger/quarantine",
     "rejected": "ledger/rejected",
     "conflicts": "ledger/conflicts",
 }

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, REVISION_SCHEMA, RevisionEntry, to_frame
 from klines_pipeline.klines.schema import KLINE_SCHEMA, REST
 from klines_pipeline.storage.lake import Lake
@@ -97,6 +98,16 @@ def test_a_table_is_read_back_as_it_was_written(any_lake: Lake, rows: pl.DataFra
 
 def test_a_table_that_is_not_there_has_no_rows(any_lake: Lake) -> None:
     assert read_table(any_lake, PATHS.certificates, CERTIFICATE_SCHEMA).equals(CERTIFICATE_SCHEMA.to_frame())
+
+
+def test_a_column_that_a_ledger_got_later_is_null_in_older_files(any_lake: Lake) -> None:
+    row = pl.DataFrame([{"symbol": "BTCUSDT", "missing": 3}], schema=CERTIFICATE_SCHEMA)
+    any_lake.publish(PATHS.certificates, to_parquet(row.drop("confirmed")))
+
+    assert_frame_equal(read_table(any_lake, PATHS.certificates, CERTIFICATE_SCHEMA), row)
+    any_lake.publish(PATHS.certificates, to_parquet(row.drop("missing")))
+    with pytest.raises(DamagedFileError, match="is damaged"):
+        read_table(any_lake, PATHS.certificates, CERTIFICATE_SCHEMA)
 
 
 def test_extreme_and_absent_values_survive() -> None:

@@ -16,6 +16,7 @@ from klines_pipeline.exchanges.binance.markets import BinanceMarket
 from klines_pipeline.exchanges.binance.wire import parse_rows
 from klines_pipeline.exchanges.protocols import RestAnswer
 from klines_pipeline.exchanges.rest_host import JsonAnswer, RestHost
+from klines_pipeline.exchanges.retry import BRIEF
 
 WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 _PASSING = frozenset({-1000, -1001, -1003, -1007, -1008})  # internal error, overload, back-end time-out
@@ -56,6 +57,10 @@ class BinanceRest:
     def close(self) -> None:
         """Give the connections back."""
         self.host.client.close()
+
+    def hasten(self) -> None:
+        """From now on hardly try again."""
+        self.host.policy = BRIEF
 
     def now(self) -> datetime:
         """Server time, to the millisecond."""

@@ -45,6 +45,8 @@ class BucketListing:
     policy: RetryPolicy
     breaker: Breaker
     requests: int = 0
+    seconds: float | None = None
+    """Longest time for one answer; None waits as long as bytes come."""
     lock: Lock = field(default_factory=Lock)
 
     def page(self, prefix: str, start_after: str, max_keys: int, *, delimiter: str = "") -> tuple[Page, datetime]:
@@ -55,7 +57,7 @@ class BucketListing:
             body = bytearray()
             with self.lock:
                 self.requests += 1
-            received = download(f"{self.url}?{query}", body.extend)
+            received = download(f"{self.url}?{query}", body.extend, seconds=self.seconds)
             if received.served_at is None:
                 raise TransientError(f"{self.url} sent no Date header, so its clock is unknown.")
             return parse_page(bytes(body)), received.served_at
@@ -152,7 +154,7 @@ def _survey_all(
 def _survey_one(listing: BucketListing, stem: str, first: date, last: date) -> Surveyed:
     start = first - LOOK_BACK
     objects, any_after, now = listing.days(stem, start, last + HORIZON)
-    published = _pair_up(objects, stem)
+    published = pair_up(objects, stem)
     any_before = False
     if first <= now.date() and not any(day < first for day in published):
         page, _ = listing.page(folder_of(stem), "", _FIRST_KEYS)
@@ -180,7 +182,7 @@ def _venue_days(bellwether: str, surveyed: Mapping[str, Surveyed], look: Callabl
         return frozenset()
 
 
-def _pair_up(objects: Sequence[ListedObject], stem: str) -> dict[date, PublishedArchive]:
+def pair_up(objects: Sequence[ListedObject], stem: str) -> dict[date, PublishedArchive]:
     """Archives by day, each with the time its checksum was written."""
     archives, checksums = dict[date, ListedObject](), dict[date, datetime]()
     for day, suffix, found in archive_days(objects, stem):

@@ -14,12 +14,13 @@ from klines_pipeline.domain.errors import CorruptArchiveError, NotPublishedError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.exchanges.binance.keys import CHECKSUM, archive_stem
+from klines_pipeline.exchanges.binance.listed import listed
 from klines_pipeline.exchanges.binance.lives import archived_days
 from klines_pipeline.exchanges.binance.markets import BinanceMarket
 from klines_pipeline.exchanges.binance.survey import BucketListing, listed_symbols, survey
 from klines_pipeline.exchanges.binance.wire import parse_texts
 from klines_pipeline.exchanges.download import Received, download
-from klines_pipeline.exchanges.protocols import ArchivedDays, FetchedArchive, Parsed, Survey
+from klines_pipeline.exchanges.protocols import ArchivedDays, FetchedArchive, Listed, Parsed, Survey
 from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
 from klines_pipeline.exchanges.zips import open_single_member
 
@@ -65,6 +66,10 @@ class VisionArchive:
     def survey(self, symbols: Sequence[str], interval: Interval, first: date, last: date) -> Survey:
         """See `survey.survey`."""
         return survey(self.listing, self.market, symbols, interval, first=first, last=last)
+
+    def listed(self, symbols: Sequence[str], interval: Interval, first: date, last: date, *, seconds: float) -> Listed:
+        """See `listed.listed`."""
+        return listed(self.list_url, self.market, symbols, interval, first=first, last=last, seconds=seconds)
 
     def fetch(self, key: str, interval: Interval, new_file: Callable[[], Path]) -> FetchedArchive:
         """Download the archive and its checksum; whatever is wrong with them is looked at a second time."""

@@ -23,6 +23,7 @@ from klines_pipeline.exchanges.okx.markets import OkxMarket
 from klines_pipeline.exchanges.okx.wire import oldest_open_time, parse_rows
 from klines_pipeline.exchanges.protocols import RestAnswer
 from klines_pipeline.exchanges.rest_host import JsonAnswer, RestHost
+from klines_pipeline.exchanges.retry import BRIEF
 from klines_pipeline.klines.schema import WIRE_SCHEMA
 
 _PAGE_LIMIT = 300
@@ -81,6 +82,10 @@ class OkxRest:
     def close(self) -> None:
         """Give the connections back."""
         self.host.client.close()
+
+    def hasten(self) -> None:
+        """From now on hardly try again."""
+        self.host.policy = BRIEF
 
     def now(self) -> datetime:
         """Server time, to the millisecond."""

@@ -1,0 +1,56 @@
+"""Sensors: what is watched, how often, and the runs that follow. The watching is `stages`' affair."""
+
+import dagster as dg
+
+from klines_pipeline.defs.keys import chain, op_name
+from klines_pipeline.defs.requests import Asker
+from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.domain.automation import Automation
+from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.exchanges.protocols import MarketWords
+from klines_pipeline.stages.published_days import watch
+
+_SECONDS = 60
+
+
+def status_of(automation: Automation) -> dg.DefaultSensorStatus:
+    """On or off when a daemon first meets it."""
+    return dg.DefaultSensorStatus.RUNNING if automation.enabled else dg.DefaultSensorStatus.STOPPED
+
+
+def build_published_days(dataset: Dataset, words: MarketWords, automation: Automation) -> dg.SensorDefinition:
+    """`binance__spot__klines_1m__published_days`."""
+    keys = chain(dataset, words)
+
+    @dg.sensor(
+        name=op_name(*dataset.prefix, f"klines_{dataset.interval}", "published_days"),
+        target=dg.AssetSelection.assets(*keys),
+        minimum_interval_seconds=_SECONDS,
+        default_status=status_of(automation),
+        description=_description(dataset, words, automation),
+    )
+    def published_days(
+        context: dg.SensorEvaluationContext, lake: LakeResource, exchanges: ExchangesResource
+    ) -> dg.SensorResult:
+        market = exchanges.market(dataset)
+        tick = watch(lake.open(), market, dataset, automation, context.cursor, log=context.log.info)
+        if tick.now is None:
+            return dg.SensorResult(skip_reason=tick.words)
+        asker = Asker(context.instance, dataset.name, keys, tick.now, automation.days_per_run)
+        return asker.ask(tick.wanted).result(tick.cursor, tick.words)
+
+    return published_days
+
+
+def _description(dataset: Dataset, words: MarketWords, automation: Automation) -> str:
+    history = (
+        f"Days of {dataset} since {dataset.start} that nobody has looked at yet are requested newest first, "
+        f"{automation.days_per_run} in one run."
+    )
+    if not words.archived:
+        return f"Asks {dataset.exchange} for the time. {history}"
+    return (
+        f"Lists the archives {dataset.exchange} publishes. A day is requested when all of its symbols are published, "
+        f"or {automation.straggler_share:.0%} of them and {automation.straggler_hours:g} hours have passed; those that "
+        f"come later are merged later, in few runs. {history} A tick without a run says what it waits for."
+    )

@@ -1,0 +1,180 @@
+"""Which days should be taken in because archives appeared, or because nobody ever looked at them: one tick of watching.
+
+One listing request tells the time and whether a day has begun to appear; only then are all its symbols looked at. What
+was taken in stands in the ledgers; the cursor carries politeness alone.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+
+import polars as pl
+
+from klines_pipeline.domain.automation import Automation
+from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.lateness import LONGEST_DELAY
+from klines_pipeline.domain.utc_day import days_between
+from klines_pipeline.domain.wanted import Kind, Wanted, newest_first
+from klines_pipeline.exchanges.protocols import Listed, Market
+from klines_pipeline.stages.appearing import Appearing, Policy, look_at
+from klines_pipeline.stages.glance import Glance
+from klines_pipeline.stages.looks import Looks
+from klines_pipeline.stages.misspelled import check_names
+from klines_pipeline.stages.news import held_versions
+from klines_pipeline.stages.open_days import OpenDay, open_days, unlooked
+from klines_pipeline.stages.symbols import remembered_symbols
+from klines_pipeline.stages.universe import Universe
+from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.tables import stored_days
+
+_ONE_DAY = timedelta(days=1)
+_AHEAD = timedelta(days=7)
+_RECENT_DAYS = 3
+"""Ended days that, without a ledger, wait for their archives; an older one is history."""
+_WITNESSES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one look found. `now`: the exchange's time, UTC; None where it does not answer, and nothing was decided."""
+
+    now: datetime | None
+    wanted: Sequence[Wanted]
+    words: str
+    cursor: str | None
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The lake: days looked at ever, and the ledgers of the newest of them, as a frame and as symbols by day."""
+
+    stored: frozenset[date]
+    versions: pl.DataFrame
+    lately: Sequence[OpenDay]
+
+    @property
+    def newest(self) -> date | None:
+        """The newest day looked at."""
+        return self.lately[-1].day if self.lately else None
+
+    @property
+    def symbols(self) -> list[str]:
+        """Who ought to have archives, by the newest ledger."""
+        return sorted(self.lately[-1].held | self.lately[-1].waiting) if self.lately else []
+
+    def tells_of(self, day: date) -> bool:
+        """Whether a ledger is young enough to say whose archives to wait for."""
+        return self.newest is not None and day - self.newest <= LONGEST_DELAY
+
+
+def watch(
+    lake: Lake,
+    market: Market,
+    dataset: Dataset,
+    automation: Automation,
+    cursor: str | None,
+    *,
+    seconds: float = 20.0,
+    log: Callable[[str], None] = print,
+) -> Tick:
+    """One tick; the market's connections are closed. ConfigurationError for a symbol or quote asset nobody knows.
+
+    No request is begun after `seconds`.
+    """
+    market.api.hasten()
+    try:
+        return _Watch(lake, dataset, automation, Glance(market, dataset.interval, seconds), log).tick(cursor)
+    finally:
+        market.api.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    lake: Lake
+    dataset: Dataset
+    automation: Automation
+    glance: Glance
+    log: Callable[[str], None]
+
+    def tick(self, cursor: str | None) -> Tick:
+        looks, known = Looks.parse(cursor), self._read_lake()
+        probe = self._probe(known, looks.turn)
+        if probe.now is None:
+            trouble = next(iter(probe.failed.values()), "no answer in time.")
+            return Tick(None, (), f"{self.dataset.exchange} does not answer: {trouble}", None, self.glance.requests)
+        yesterday = probe.now.date() - _ONE_DAY
+        symbols = self._names(known, yesterday)
+        begun = {day for _, day in probe.archives} | self._begun(known, symbols, looks.turn, yesterday)
+        ended = [*days_between(self.dataset.start, yesterday)]
+        waiting = self._waiting(known, ended, begun)
+        opened = _open(known, ended, waiting)
+        policy = Policy(self.automation, probe.now)
+        found = look_at(opened, begun, known.versions, looks, policy, self.glance)
+        history = sorted(set(ended) - known.stored - waiting)
+        wanted = [*found.wanted(), *_history(history, self.automation.days_per_run)]
+        looks = looks.with_days(found.looked, [day.day for day in opened], found.after)
+        return Tick(probe.now, wanted, _words(found, waiting, history, yesterday), str(looks), self.glance.requests)
+
+    def _read_lake(self) -> _Known:
+        dataset = self.dataset
+        stored = stored_days(self.lake, "ledger/archives", dataset.exchange, dataset.market, str(dataset.interval))
+        lately = [day for day in stored if stored[-1] - day <= LONGEST_DELAY]
+        versions = held_versions(self.lake, dataset, lately)
+        return _Known(frozenset(stored), versions, open_days(versions, lately, dataset.symbols))
+
+    def _probe(self, known: _Known, turn: int) -> Listed:
+        """The time, and a witness for the days of which nothing is held: another each tick, for one may be late."""
+        newest = known.newest or self.dataset.start
+        first = min((day.day for day in known.lately if not day.held), default=newest)
+        return self.glance.at(_in_turn(known.symbols, turn, 1), first, newest + _AHEAD)
+
+    def _begun(self, known: _Known, symbols: Sequence[str], turn: int, yesterday: date) -> set[date]:
+        """Yesterday, if witnesses are published and the probe did not reach so far: the lake is empty, or old."""
+        probed = known.newest is not None and yesterday <= known.newest + _AHEAD
+        if probed or yesterday < self.dataset.start or not self.glance.archives_exist:
+            return set()
+        return {day for _, day in self.glance.at(_in_turn(symbols, turn, _WITNESSES), yesterday, yesterday).archives}
+
+    def _names(self, known: _Known, yesterday: date) -> Sequence[str]:
+        universe = Universe(self.glance.market, self.dataset, self.log)
+        universe.remembered = partial(remembered_symbols, self.lake, self.glance.market, self.dataset)
+        return check_names(universe, known.symbols, yesterday)
+
+    def _waiting(self, known: _Known, ended: Sequence[date], begun: Collection[date]) -> set[date]:
+        """Days without a ledger that wait for archives: the last ones, or the last alone where no ledger says whose."""
+        if not self.glance.archives_exist or not ended:
+            return set()
+        if not known.tells_of(ended[-1]):
+            return {ended[-1]} - {*begun, *known.stored}
+        return {day for day in ended[-_RECENT_DAYS:] if day not in known.stored}
+
+
+def _in_turn(symbols: Sequence[str], turn: int, count: int) -> list[str]:
+    """Some symbols, evenly apart, others in each turn."""
+    stride = max(len(symbols) // count, 1)
+    return [symbols[(turn + place) % len(symbols)] for place in range(0, min(count, len(symbols)) * stride, stride)]
+
+
+def _open(known: _Known, ended: Sequence[date], waiting: Collection[date]) -> list[OpenDay]:
+    """Ended days that may still get archives."""
+    if not ended or not known.tells_of(ended[-1]):
+        return []
+    looked_at = [day for day in known.lately if ended[0] <= day.day <= ended[-1]]
+    young = [day for day in looked_at if ended[-1] - day.day < LONGEST_DELAY]
+    days = [*young, *(unlooked(day, known.lately) for day in waiting)]
+    return sorted((day for day in days if day.is_open), key=lambda day: day.day)
+
+
+def _history(days: Sequence[date], longest: int) -> list[Wanted]:
+    return [Wanted(Kind.HISTORY, stretch, "not in the lake yet") for stretch in newest_first(days, longest)]
+
+
+def _words(found: Appearing, waiting: Collection[date], history: Sequence[date], yesterday: date) -> str:
+    """What is waited for; where nothing is, how far the lake reaches."""
+    unsaid = sorted(day for day in waiting if day not in found.said and day not in found.reasons)
+    still = f"{unsaid[-1]}: nothing is published yet." if unsaid else ""
+    lacking = f"{len(history)} day(s) from {history[0]} on are not in the lake yet." if history else ""
+    said = " ".join(text for text in (found.words(), still, lacking) if text)
+    return said or f"Complete up to {yesterday}; {yesterday + _ONE_DAY} is in progress."
