@@ -1,7 +1,7 @@
 """The unattended run itself: the clock goes on, things happen, the daemon does what is due, and nobody helps.
 
 Twice somebody hurts it: sensor cursors are lost (once all of them, once with nonsense in their place), and one run is
-killed. What became of it is an `Outcome`; whether that is right is judged in `verdicts`.
+killed, which the sensor of lost runs must find. What became of it is an `Outcome`; whether that is right is judged in `verdicts`.
 """
 
 import time
@@ -112,16 +112,13 @@ class Story:
         return sorted({BEGINS + STEP * number for number in range(hours + 1)} | edges)
 
     def _hurt(self, daemon: SteppedDaemon, moment: datetime) -> None:
-        """Cursors lost at a third of the days, malformed at two thirds; the monitor finds the killed run dead."""
+        """Cursors lost at a third of the days, malformed at two thirds."""
         if moment == self.scale.at(self.scale.days // 3, 6):
             daemon.cursors.clear()
             self.tell(f"{moment:%m-%d %H:%M} all cursors are lost")
         if moment == self.scale.at(2 * self.scale.days // 3, 6):
             daemon.cursors = dict.fromkeys(daemon.cursors, '{"version": "nonsense')
             self.tell(f"{moment:%m-%d %H:%M} all cursors are malformed")
-        if self.killed is not None and not self.killed.is_finished:
-            self.instance.report_run_failed(self.killed, "The run's process is gone.")
-            self.killed = self.instance.get_run_by_id(self.killed.run_id)
 
     def _execute(self, daemon: SteppedDaemon, ask: Ask) -> None:
         """Runs requests; the first one for archives that appeared after a quarter of the days is killed."""
