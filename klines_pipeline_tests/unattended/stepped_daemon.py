@@ -117,6 +117,7 @@ class SteppedDaemon:
         context = dg.build_schedule_context(
             instance=self.instance,
             scheduled_execution_time=moment,
+            resources=self.definitions.resources,
             repository_def=self.definitions.get_repository_def(),
         )
         data = schedule.evaluate_tick(context)
@@ -128,6 +129,7 @@ class SteppedDaemon:
             instance=self.instance,
             cursor=self.cursors.get(sensor.name),
             sensor_name=sensor.name,
+            resources=self.definitions.resources,
             repository_def=self.definitions.get_repository_def(),
         )
         data = sensor.evaluate_tick(context)
@@ -136,16 +138,26 @@ class SteppedDaemon:
 
     def _conditions_tick(self, now: datetime) -> None:
         """Assets whose conditions hold: those that want the same partitions together."""
+        specs = self.definitions.resolve_all_asset_specs()
+        keys = [spec.key for spec in specs if spec.automation_condition]
+        if not keys:
+            return
         began = time.monotonic()
         result = dg.evaluate_automation_conditions(
-            self.definitions, self.instance, evaluation_time=now, cursor=self._conditions
+            self.definitions,
+            self.instance,
+            asset_selection=dg.AssetSelection.assets(*keys),
+            evaluation_time=now,
+            cursor=self._conditions,
         )
         self._conditions = result.cursor
         wanted = dict[frozenset[str | None], list[dg.AssetKey]]()
-        for key in self.definitions.resolve_all_asset_keys() if result.total_requested else ():
+        for key in keys:
             if partitions := frozenset(result.get_requested_partitions(key)):
                 wanted.setdefault(partitions, []).append(key)
-        requests = [dg.RunRequest(asset_selection=keys, tags=_range(partitions)) for partitions, keys in wanted.items()]
+        requests = [
+            dg.RunRequest(asset_selection=together, tags=_range(partitions)) for partitions, together in wanted.items()
+        ]
         self._note(now, _CONDITIONS, requests, None, None, began)
 
     def _note(

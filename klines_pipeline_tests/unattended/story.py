@@ -1,7 +1,7 @@
 """The unattended run itself: the clock goes on, things happen, the daemon does what is due, and nobody helps.
 
-Twice somebody hurts it: sensor cursors are lost (once all of them, once with nonsense in their place), and one run is
-killed, which the sensor of lost runs must find. What became of it is an `Outcome`; whether that is right is judged in `verdicts`.
+Three times somebody hurts it: all cursors are lost, later there is nonsense in their place, and one run is killed,
+which the sensor of lost runs must find. What became of it is an `Outcome`; `verdicts` judges it.
 """
 
 import time
