@@ -19,6 +19,7 @@ from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.domain.utc_day import parse_day
 from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.klines.agreement import SUMMED, Comparison, compare, drawn_window, in_drawn_order
+from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA
 from klines_pipeline.klines.schema import VISION
@@ -100,16 +101,17 @@ def compare_resampled(
 
 
 def _compare_published(lake: Lake, dataset: Dataset, interval: Interval, day: date, found: Comparison) -> None:
-    """Rows that the exchange's own table has, and those it must have: of symbols that lack nothing there."""
+    """Rows that the exchange's own table has too, and those that it lacks for the exchange's own reasons."""
     published = DayPaths.of(replace(dataset, interval=interval), day)
     theirs = read_klines(lake, published.klines)
     ours = read_klines(lake, DayPaths.of(dataset, day).resampled(interval))
     if theirs.is_empty() or ours.is_empty():
         return
     certificates = read_table(lake, published.certificates, CERTIFICATE_SCHEMA)
-    whole = certificates.filter(pl.col("missing") == 0, pl.col("expected") == interval.bars_per_day)["symbol"]
+    over = certificates.filter(pl.col("expected") == interval.bars_per_day).select("symbol", "reason").rows()
+    settled = [symbol for symbol, reason in over if is_explained(reason)]
     shared = ours.join(theirs, on=["symbol", "open_time"], how="semi")
-    lone = ours.join(theirs, on=["symbol", "open_time"], how="anti").filter(pl.col("symbol").is_in(whole.to_list()))
+    lone = ours.join(theirs, on=["symbol", "open_time"], how="anti").filter(pl.col("symbol").is_in(settled))
     rows = pl.concat([shared, lone])
     if rows.height:
         symbols = f"{rows['symbol'].n_unique()} symbol(s)"

@@ -91,4 +91,5 @@ class FundingDay:
     @property
     def met_outages_only(self) -> bool:
         """Of symbols that could not be had: archives met an outage, those that cannot be read did not; REST tells."""
-        return not self.damaged and (self.topped_up is None or self.topped_up.may_pass)
+        is_wrong = self.merged is not None and self.merged.problem is not None
+        return not self.damaged and not is_wrong and (self.topped_up is None or self.topped_up.may_pass)

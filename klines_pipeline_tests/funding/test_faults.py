@@ -337,3 +337,21 @@ def test_two_runs_of_the_same_days_at_once_download_each_archive_once(
     assert [failures(days) for days in results] == [{}, {}]
     assert exchange.requests()["duplicate_downloads"] == {}
     assert exchange.requests()["funding"] == 2
+
+
+def test_a_rate_that_cannot_be_one_keeps_its_day_red_until_the_archive_is_published_anew(
+    exchange: EmbeddedExchange, fund: Fund
+) -> None:
+    """Five times the position: a number, and in its place, so that no sieve takes it out."""
+    rewrite(exchange, with_rate("2025-02-20", "5.00000000"))
+
+    first = fund([UM], "2025-02-19", "2025-02-21")
+    again = fund([UM], "2025-02-19", "2025-02-21")
+
+    text = "rates_are_finite_and_below_one does not hold for BTCUSDT (1 rows). Remedy: compare the month's archive"
+    for results in (first, again):
+        assert list(failures(results)) == ["2025-02-20"]
+        assert failures(results)["2025-02-20"]["funding"].startswith(text)
+        assert not any(day.may_pass for day in results if day.failures)
+    rewrite(exchange, with_rate("2025-02-20", "0.00010000"))
+    assert failures(fund([UM], "2025-02-19", "2025-02-21")) == {}
