@@ -5,6 +5,7 @@ The fields of klines.yaml stand in `configuration`.
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ class Settings:
     automation: Automation = field(default_factory=Automation)
     alert_url: str | None = None
     """Where failures are posted to; nowhere by default."""
+    state: str | None = None
+    """A folder of this machine in which its processes tell each other of a host's bans."""
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -51,6 +54,7 @@ class Settings:
             lake_options=lake_options(lake, env),
             automation=config.automation.automation(),
             alert_url=_url(env, _ALERT),
+            state=env.get("KLINES_STATE") or str(Path(tempfile.gettempdir(), f"klines_pipeline-{os.getuid()}")),
         )
 
 

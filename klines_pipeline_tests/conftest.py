@@ -47,7 +47,8 @@ def exchange() -> Iterator[EmbeddedExchange]:
 
 def endpoints_of(exchange: EmbeddedExchange) -> dict[str, str]:
     """The exchange's URLs by the names that `connect` knows."""
-    return {name.removeprefix("KLINES_").lower(): url for name, url in exchange.environment().items()}
+    variables = exchange.environment().items()
+    return {name.removeprefix("KLINES_").lower(): url for name, url in variables if name.endswith("_URL")}
 
 
 def impatient(exchange: EmbeddedExchange, venue: str, *, attempts: int = 2) -> Market:

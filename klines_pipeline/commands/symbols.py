@@ -84,7 +84,7 @@ def _read(words: Sequence[str]) -> list[str]:
 def _refresh(lake: Lake, exchange: str, market: str, settings: Settings) -> bool:
     """Make the table anew; False, and why on stderr, where not all of it could be had."""
     check_endpoints(settings.endpoints)
-    connected = connect(exchange, market, settings.endpoints)
+    connected = connect(exchange, market, settings.endpoints, settings.state)
     try:
         refreshed = refresh_symbols(lake, connected, (exchange, market), _say)
     finally:

@@ -57,7 +57,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
             "exchanges": ExchangesResource(
-                endpoints=dict(settings.endpoints), retry_seconds=settings.automation.retry_seconds
+                endpoints=dict(settings.endpoints),
+                retry_seconds=settings.automation.retry_seconds,
+                state=settings.state,
             ),
         },
         executor=dg.in_process_executor,

@@ -21,11 +21,15 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class ExchangesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """URLs that replace the real services, by name (vision_list_url, binance_spot_url, ...); none by default."""
+    """URLs that replace the real services, by name (vision_list_url, binance_spot_url, ...); none by default.
+
+    `state` is a folder of this machine in which its processes tell each other of a host's bans.
+    """
 
     endpoints: dict[str, str] = Field(default_factory=dict)
     retry_seconds: int = 30
     """Until a requested run that met an outage asks once more."""
+    state: str | None = None
 
     def market(self, dataset: Dataset) -> Market:
         """The dataset's market, connected; nothing is asked yet."""
@@ -33,4 +37,4 @@ class ExchangesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def connect(self, exchange: str, market: str) -> Market:
         """A market, connected; nothing is asked yet."""
-        return connect(exchange, market, self.endpoints)
+        return connect(exchange, market, self.endpoints, self.state)

@@ -5,7 +5,7 @@ KlinesError
  │    └── UnknownNameError     a symbol, market or interval nobody knows; carries the nearest known one
  ├── TransientError            may succeed if asked again: 5xx, resets, time-outs, an outage's 403
  │    ├── RateLimitedError     429; says how long to wait
- │    └── BannedError          418; says until when nothing may be asked
+ │    └── BannedError          418, or a 429 of long silence; says until when nothing may be asked
  ├── NotPublishedError         404 from the bucket: a normal answer
  ├── BlockedError              451 or a firewall's 403 from REST: this address is not served
  ├── RejectedRequestError      the exchange refused the request itself (a -11xx code)
@@ -67,10 +67,10 @@ class RateLimitedError(TransientError):
 
 
 class BannedError(TransientError):
-    """418: nothing may be asked of this host before `until` (UTC), `seconds` from now."""
+    """Nothing may be asked of this host before `until` (UTC), `seconds` from now."""
 
-    def __init__(self, message: str, *, until: datetime, seconds: float) -> None:
-        super().__init__(message, http_status=418)
+    def __init__(self, message: str, *, until: datetime, seconds: float, http_status: int = 418) -> None:
+        super().__init__(message, http_status=http_status)
         self.until = until
         self.seconds = seconds
 

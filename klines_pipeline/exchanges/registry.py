@@ -13,7 +13,7 @@ from klines_pipeline.exchanges.protocols import Market, MarketWords
 class Connect(Protocol):
     """Connects one market of an exchange."""
 
-    def __call__(self, market: str, endpoints: Mapping[str, str]) -> Market:
+    def __call__(self, market: str, endpoints: Mapping[str, str], state: str | None = None) -> Market:
         """See the exchange's `connect` module."""
 
 
@@ -64,6 +64,9 @@ def check_endpoints(names: Iterable[str]) -> None:
             raise UnknownNameError("variable", variable, known, where="The environment")
 
 
-def connect(exchange: str, market: str, endpoints: Mapping[str, str]) -> Market:
-    """The market, connected; no request is made."""
-    return EXCHANGES[exchange].connect(market, endpoints)
+def connect(exchange: str, market: str, endpoints: Mapping[str, str], state: str | None = None) -> Market:
+    """The market, connected; no request is made. `state` is a folder: what a host asks for is known to all who use it.
+
+    Without it a connection knows only what it was told itself.
+    """
+    return EXCHANGES[exchange].connect(market, endpoints, state)

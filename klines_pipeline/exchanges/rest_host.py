@@ -25,13 +25,13 @@ from klines_pipeline.domain.states import BLOCKED_STATUS
 from klines_pipeline.exchanges.budget import Budget
 from klines_pipeline.exchanges.http_date import parse_http_date
 from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
+from klines_pipeline.exchanges.silence import LONGEST_BAN, Silence
 
 LOG = logging.getLogger(__name__)
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL at INFO
 
 _SERVER_ERROR = 500
 _DEFAULT_RETRY_AFTER = 60.0
-_LONGEST_BAN = 3 * 86_400.0
 _LONGEST_SILENCE = 300.0
 
 
@@ -57,6 +57,8 @@ class RestHost:
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     default_silence: float = _DEFAULT_RETRY_AFTER
     """Seconds to wait after a 429 that names none."""
+    silence: Silence = field(default_factory=Silence)
+    """What other processes of this machine were told; by default nobody tells."""
     breaker: Breaker = field(init=False)
     client: httpx.Client = field(init=False)
     blocked: BlockedError | None = None
@@ -88,8 +90,8 @@ class RestHost:
     def _once(
         self, path: str, params: Mapping[str, str | int], weight: int, lane: Budget | None
     ) -> tuple[Any, httpx.Response]:
-        budget = lane or self.budget
-        budget.take(weight)
+        budget, endpoint = lane or self.budget, path if lane else None
+        self._admit(weight, budget, endpoint)
         seen: str | None = None
         try:
             with self.lock:
@@ -100,11 +102,31 @@ class RestHost:
             raise TransientError(f"{self.url}{path}: {error or type(error).__name__}.") from None
         finally:
             budget.settle(weight, int(seen) if seen and seen.isascii() and seen.isdigit() else None)
-        return self._read(response, budget), response
+        try:
+            return self._read(response), response
+        except (RateLimitedError, BannedError) as error:
+            if isinstance(error, RateLimitedError):
+                budget.close(error.retry_after)
+            self.silence.keep(endpoint, error)
+            raise
 
-    def _read(self, response: httpx.Response, budget: Budget) -> Any:
+    def _admit(self, weight: int, budget: Budget, endpoint: str | None) -> None:
+        """Wait until `weight` fits and no process of this machine was told to be silent; BannedError during a ban."""
+        while True:
+            budget.take(weight)
+            try:
+                wait = self.silence.seconds(endpoint)
+            except BannedError:
+                budget.settle(weight, None)
+                raise
+            if wait <= 0:
+                return
+            budget.settle(weight, None)
+            budget.close(wait)
+
+    def _read(self, response: httpx.Response) -> Any:
         status, url = response.status_code, str(response.url)
-        self._refuse(response, budget)
+        self._refuse(response)
         try:
             body = response.json()
         except (ValueError, RecursionError):
@@ -112,27 +134,24 @@ class RestHost:
             raise TransientError(text, http_status=status) from None
         try:
             self.check_body(status, body, url)
-        except RateLimitedError as error:
-            budget.close(error.retry_after)
-            raise
         except RejectedRequestError as error:
             error.served_at = parse_http_date(response.headers.get("date"))
             raise
         return body
 
-    def _refuse(self, response: httpx.Response, budget: Budget) -> None:
+    def _refuse(self, response: httpx.Response) -> None:
         """Raise what the status alone decides."""
         status, host = response.status_code, urlsplit(self.url).netloc
         if status == httpx.codes.TOO_MANY_REQUESTS:
             wait = _retry_after(response, self.default_silence)
             if wait > _LONGEST_SILENCE:
-                text = f"{host} asks for {wait:.0f} s of silence (HTTP 429); run again after it."
-                raise TransientError(text, http_status=status)
-            budget.close(wait)
+                until = _clock_of(response) + timedelta(seconds=wait)
+                text = f"{host} asks for silence until {until:%Y-%m-%d %H:%M:%S} UTC (HTTP 429); run again after it."
+                raise BannedError(text, until=until, seconds=wait, http_status=status)
             raise RateLimitedError(f"{host} asks for {wait:.0f} s of silence (HTTP 429).", retry_after=wait)
         if status == httpx.codes.IM_A_TEAPOT:
             seconds = _retry_after(response, _DEFAULT_RETRY_AFTER)
-            until = (parse_http_date(response.headers.get("date")) or datetime.now(UTC)) + timedelta(seconds=seconds)
+            until = _clock_of(response) + timedelta(seconds=seconds)
             text = f"{host} has banned this address until {until:%Y-%m-%d %H:%M:%S} UTC; nothing more is asked of it."
             raise BannedError(text, until=until, seconds=seconds)
         if status in BLOCKED_STATUS:
@@ -146,8 +165,13 @@ class RestHost:
             raise TransientError(f"{response.url} answered HTTP {status}.", http_status=status)
 
 
+def _clock_of(response: httpx.Response) -> datetime:
+    """The host's time; this machine's where it tells none."""
+    return parse_http_date(response.headers.get("date")) or datetime.now(UTC)
+
+
 def _retry_after(response: httpx.Response, default: float) -> float:
     """Seconds to wait, `default` for what is no plain number; nothing counts as more than three days (a full ban)."""
     text = response.headers.get("retry-after", "")
     is_number = text.isascii() and text.replace(".", "", 1).isdigit()
-    return min(float(text), _LONGEST_BAN) if is_number else default
+    return min(float(text), LONGEST_BAN) if is_number else default

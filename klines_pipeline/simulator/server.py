@@ -5,11 +5,14 @@ What its answers mean is elsewhere: `application` routes, `venue` holds the stat
 
 import asyncio
 import logging
+import shutil
+import tempfile
 import threading
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -68,6 +71,7 @@ class EmbeddedExchange:
         self._halt: asyncio.Event | None = None
         self._failures: list[BaseException] = []
         self.url = ""
+        self._state = Path(tempfile.gettempdir(), f"klines_pipeline-exchange-{uuid4().hex}")
 
     def start(self) -> Self:
         """Serve, in a thread of its own; `url` is set on return."""
@@ -92,6 +96,7 @@ class EmbeddedExchange:
             return
         self._loop.call_soon_threadsafe(self._halt.set)
         thread.join()
+        shutil.rmtree(self._state, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -102,10 +107,13 @@ class EmbeddedExchange:
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        """The environment variables that point the pipeline at this exchange."""
+        """The environment variables that point the pipeline at this exchange.
+
+        What is remembered of its bans has a folder of its own: the next exchange on this port is another one.
+        """
         services = ("BINANCE_SPOT", "BINANCE_UM", "BINANCE_CM", "OKX", "VISION_DOWNLOAD")
         same = {f"KLINES_{name}_URL": self.url for name in services}
-        return {"KLINES_VISION_LIST_URL": f"{self.url}/{BUCKET}", **same}
+        return {"KLINES_VISION_LIST_URL": f"{self.url}/{BUCKET}", **same, "KLINES_STATE": str(self._state)}
 
     @property
     def market(self) -> Market:

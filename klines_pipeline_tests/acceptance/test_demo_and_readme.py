@@ -112,7 +112,7 @@ def test_the_query_of_the_readme_prints_the_rows_of_the_readme(demo: Demo, monke
 
 def test_every_variable_is_in_the_readme_and_every_one_in_the_readme_is_read() -> None:
     named = set(re.findall(r"KLINES_[A-Z_]+", README))
-    known = {"KLINES_LAKE", "KLINES_CONFIG", "KLINES_LOG_LEVEL", "KLINES_ALERT_URL", *url_variables()}
+    known = {"KLINES_LAKE", "KLINES_CONFIG", "KLINES_LOG_LEVEL", "KLINES_ALERT_URL", "KLINES_STATE", *url_variables()}
 
     assert named == known
 

@@ -21,9 +21,10 @@ KEY = "data/spot/daily/klines/币安人生USDT/1h/币安人生USDT-1h-2025-03-02
 
 
 def test_environment_points_everything_at_the_exchange(exchange: EmbeddedExchange) -> None:
-    url = exchange.url
+    url, environment = exchange.url, exchange.environment()
+    environment.pop("KLINES_STATE")
 
-    assert exchange.environment() == {
+    assert environment == {
         "KLINES_VISION_LIST_URL": f"{url}/data.binance.vision",
         "KLINES_VISION_DOWNLOAD_URL": url,
         "KLINES_BINANCE_SPOT_URL": url,
@@ -218,7 +219,7 @@ def test_serve_prints_where_it_is_and_ends_on_a_signal() -> None:
     )
     with subprocess.Popen([sys.executable, "-W", "error", "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline().strip() for _ in range(8)]
+        lines = [process.stdout.readline().strip() for _ in range(9)]
         url = lines[0].removeprefix("embedded exchange on ")
         told = httpx.get(f"{url}/control/clock").json()
         process.send_signal(signal.SIGTERM)
@@ -226,4 +227,4 @@ def test_serve_prints_where_it_is_and_ends_on_a_signal() -> None:
 
     assert (told, code) == ({"now": "2024-05-01T12:00:00Z", "rate": 0.0}, 0)
     assert f"export KLINES_VISION_LIST_URL={url}/data.binance.vision" in lines
-    assert "/control/" in lines[7]
+    assert "/control/" in lines[8]

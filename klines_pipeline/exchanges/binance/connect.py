@@ -13,6 +13,7 @@ from klines_pipeline.exchanges.budget import WeightBudget
 from klines_pipeline.exchanges.funding import FundingSource
 from klines_pipeline.exchanges.protocols import Market, MarketWords
 from klines_pipeline.exchanges.rest_host import RestHost
+from klines_pipeline.exchanges.silence import Silence
 from klines_pipeline.klines.schema import KLINE_SCHEMA, with_contracts
 
 WORDS = {
@@ -25,11 +26,12 @@ _NO_QUOTE_VOLUME = ("quote_volume", "taker_buy_quote_volume")
 """COIN-M publishes contracts and base volume; the quote volume is made from the contract size."""
 
 
-def connect(market: str, endpoints: Mapping[str, str]) -> Market:
+def connect(market: str, endpoints: Mapping[str, str], state: str | None = None) -> Market:
     """A connected market; `endpoints` overrides the real services by name. No request is made."""
     row = MARKETS[market]
     urls = {name: endpoints.get(name, default).rstrip("/") for name, default in ENDPOINTS.items()}
-    host = RestHost(urls[row.endpoint], WeightBudget(row.weight_limit), WEIGHT_HEADER, check_body)
+    url, budget = urls[row.endpoint], WeightBudget(row.weight_limit)
+    host = RestHost(url, budget, WEIGHT_HEADER, check_body, silence=Silence(url + row.rest_prefix, state))
     archive = VisionArchive(row, urls["vision_list_url"], urls["vision_download_url"])
     api = BinanceRest(row, host)
     funding = FundingSource(BinanceFunding(api), BinanceFundingArchive(archive), settles=is_perpetual)

@@ -24,11 +24,11 @@ URLS = tuple(ENDPOINTS)
 """Names of the URLs that may be replaced."""
 
 
-def connect(market: str, endpoints: Mapping[str, str]) -> Market:
+def connect(market: str, endpoints: Mapping[str, str], state: str | None = None) -> Market:
     """A connected market; `endpoints` overrides the real service. No request is made."""
     row = MARKETS[market]
     url = endpoints.get("okx_url", ENDPOINTS["okx_url"]).rstrip("/")
-    api = OkxRest(row, build_host(url))
+    api = OkxRest(row, build_host(url, state))
     return Market(
         archive=NoArchive(api),
         api=api,

@@ -5,6 +5,7 @@ from typing import Any
 from klines_pipeline.domain.errors import RateLimitedError, RejectedRequestError, TransientError
 from klines_pipeline.exchanges.budget import Pace
 from klines_pipeline.exchanges.rest_host import RestHost
+from klines_pipeline.exchanges.silence import Silence
 
 WINDOW = 2.0
 """Seconds in which OKX counts requests, each endpoint by itself."""
@@ -16,10 +17,10 @@ _PASSING = frozenset({"50001", "50004", "50005", "50013", "50026"})  # upgrading
 _HTTP_OK = 200
 
 
-def build_host(url: str) -> RestHost:
+def build_host(url: str, state: str | None = None) -> RestHost:
     """OKX at `url`, not asked yet; endpoints with a limit of their own bring a lane."""
     budget = Pace(_REQUESTS_ELSEWHERE, window=WINDOW)
-    return RestHost(url, budget, None, check_body, default_silence=_SILENCE)
+    return RestHost(url, budget, None, check_body, default_silence=_SILENCE, silence=Silence(url, state))
 
 
 def check_body(status: int, body: Any, url: str) -> None:
