@@ -41,8 +41,9 @@ endif
 unattended: .venv/dev ## DAYS=30 SYMBOLS=50: simulated days that nobody attends to, and what became of them
 	$(BIN)/python -m klines_pipeline_tests.unattended --days $(or $(DAYS),30) --symbols $(or $(SYMBOLS),50)
 
-bench: .venv/dev ## throughput as ratios in one run
+bench: .venv/dev ## throughput as ratios in one run, and what a sensor tick costs
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.sensor_tick
 
 lock: .venv/dev ## resolve the two locks anew; they record hashes and no hosts
 	$(LOCK) --group build --output-file requirements.txt

@@ -109,7 +109,7 @@ class _Watch:
         begun = {day for _, day in probe.archives} | self._begun(known, symbols, looks.turn, yesterday)
         ended = [*days_between(self.dataset.start, yesterday)]
         waiting = self._waiting(known, ended, begun)
-        opened = _open(known, ended, waiting)
+        opened = _open(known, ended, waiting) if self.glance.archives_exist else []
         policy = Policy(self.automation, probe.now)
         found = look_at(opened, begun, known.versions, looks, policy, self.glance)
         history = sorted(set(ended) - known.stored - waiting)
