@@ -1,5 +1,6 @@
 """Processes that belong together by the folder they work in: waiting for them, and proof that none is left."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,10 @@ PAUSE = 0.25
 
 
 def working_in(folder: Path) -> dict[int, str]:
-    """Every process whose working folder is this one or below, by id, with its command line."""
+    """Every other process whose working folder is this one or below, by id, with its command line."""
     found = dict[int, str]()
-    for process in Path("/proc").glob("[0-9]*"):
+    others = (process for process in Path("/proc").glob("[0-9]*") if int(process.name) != os.getpid())
+    for process in others:
         try:
             if (process / "cwd").readlink().is_relative_to(folder):
                 found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
