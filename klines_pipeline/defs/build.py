@@ -13,6 +13,7 @@ from klines_pipeline.defs.funding import build_funding, build_funding_checks
 from klines_pipeline.defs.housekeeping import build_housekeeping, housekeeping
 from klines_pipeline.defs.lost_runs import build_lost_runs
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.revisits import build_rewritten_archives
 from klines_pipeline.defs.sensors import build_published_days
 from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
@@ -50,6 +51,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         schedules=[build_housekeeping(settings.automation)],
         sensors=[
             *(build_published_days(data, words_of(*data.prefix), settings.automation) for data in settings.datasets),
+            *(
+                build_rewritten_archives(data, words, settings.automation)
+                for data in settings.datasets
+                if (words := words_of(*data.prefix)).archived
+            ),
             *build_condition_sensors(assets, settings.automation),
             build_lost_runs(settings.automation),
             *([build_alerts(settings.alert_url)] if settings.alert_url else []),

@@ -5,7 +5,7 @@ from the runs themselves: there is no second memory to lose.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import dagster as dg
@@ -41,6 +41,8 @@ class Requested:
 
     runs: list[dg.RunRequest]
     held_back: list[str]
+    postponed: list[date] = field(default_factory=list)
+    """Days for which this tick had too many runs already: those who forget what they found must look again."""
 
     def result(self, cursor: str | None = None, otherwise: str = "Nothing to do.") -> dg.SensorResult:
         """As a sensor's answer; without runs its skip reason is `otherwise` and what is held back."""
@@ -70,6 +72,7 @@ class Asker:
             for stretch in stretches(free, self.longest):
                 if len(requested.runs) >= _MOST_RUNS:
                     requested.held_back.append(f"{stretch[0]} to {stretch[-1]}: in the next tick.")
+                    requested.postponed.extend(stretch)
                 else:
                     self._ask_stretch(wish, stretch, requested)
         return requested

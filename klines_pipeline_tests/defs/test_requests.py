@@ -63,6 +63,18 @@ def test_days_on_their_way_are_not_asked_for_again(instance: dg.DagsterInstance)
     assert again.held_back == ["2 day(s) published are on their way."]
 
 
+def test_what_is_too_much_for_one_tick_is_postponed_to_the_next(instance: dg.DagsterInstance) -> None:
+    days = [date(2025, 1, 1) + timedelta(days=2 * place) for place in range(12)]
+    first = asker(instance).ask([published(*days)])
+    for request in first.runs:
+        run(instance, request, dg.DagsterRunStatus.SUCCESS)
+
+    second = asker(instance).ask([published(*first.postponed)])
+
+    assert (len(first.runs), first.postponed) == (10, days[10:])
+    assert (len(second.runs), second.postponed) == (2, [])
+
+
 def test_two_wishes_for_one_day_in_one_tick_are_one_request(instance: dg.DagsterInstance) -> None:
     repair = Wanted(Kind.REPAIR, DAYS, "gaps")
 
