@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
-from klines_pipeline.domain.automation import Automation
+from klines_pipeline.domain.automation import CADENCES, Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, nearest_name
 from klines_pipeline.domain.interval import INTERVALS, AnyInterval, Interval, LongInterval, parse_interval
@@ -72,6 +72,19 @@ class FilterParagraph(_Strict):
         return SymbolFilter(quote=tuple(self.quote), exclude=exclude, contract=self.contract, match=self.match)
 
 
+def _cadence(value: object) -> int:
+    """Minutes that the clock's face can show: every tick at the same minutes of each day."""
+    if isinstance(value, int) and not isinstance(value, bool) and value in CADENCES:
+        return value
+    raise ValueError(
+        f"{value!r} minutes do not divide an hour or a day evenly. Use one of {', '.join(map(str, CADENCES))}."
+    )
+
+
+Cadence = Annotated[int, BeforeValidator(_cadence)]
+"""Minutes between two ticks of a schedule."""
+
+
 def _kind_of_symbols(value: object) -> str:
     return _FILTER if isinstance(value, dict | FilterParagraph) else _LIST
 
@@ -125,7 +138,7 @@ class AutomationParagraph(_Strict):
     """`automation:`; what each field means stands in `domain.automation`."""
 
     enabled: bool = _AUTOMATION.enabled
-    freshness_minutes: int = Field(default=_AUTOMATION.freshness_minutes, ge=1, le=720)
+    freshness_minutes: Cadence = _AUTOMATION.freshness_minutes
     days_per_run: int = Field(default=_AUTOMATION.days_per_run, ge=1, le=366)
     retry_seconds: int = Field(default=_AUTOMATION.retry_seconds, ge=0, le=300)
     straggler_share: float = Field(default=_AUTOMATION.straggler_share, gt=0, le=1)

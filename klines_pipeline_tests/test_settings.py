@@ -213,6 +213,13 @@ WRONG = [
     (paragraph(resample="[1mo]"), 7, "resample.0: unknown interval '1mo'"),
     ("lake: ./lake\ndataset: []\n", 2, "dataset: no such field; the nearest valid one is 'datasets'"),
     ("lake: [1]\n", 1, "lake: "),
+    (
+        "automation:\n  freshness_minutes: 7\n",
+        2,
+        "automation.freshness_minutes: 7 minutes do not divide an hour or a day evenly. Use one of 1, 2, .* 480, 720",
+    ),
+    ("automation:\n  freshness_minutes: 90\n", 2, "automation.freshness_minutes: 90 minutes do not divide an hour"),
+    ("automation:\n  freshness_minutes: often\n", 2, "automation.freshness_minutes: 'often' minutes"),
     ("- just\n- a list\n", 1, "the file: "),
     ("lake: ./lake\ndatasets: [\n", 3, "not YAML"),
     ("lake: './lake\n", 2, "not YAML"),
@@ -225,6 +232,15 @@ def test_what_is_wrong_is_told_with_line_and_field(text: str, line: int, sentenc
 
     with pytest.raises(ConfigurationError, match=f"^klines.yaml, line {line}: .*{sentence}"):
         Settings.from_env({})
+
+
+@pytest.mark.parametrize(
+    ("minutes", "cron"), [(1, "*/1 * * * *"), (30, "*/30 * * * *"), (60, "0 */1 * * *"), (720, "0 */12 * * *")]
+)
+def test_minutes_between_ticks_become_a_cron_schedule(minutes: int, cron: str) -> None:
+    config = read_config(f"automation: {{freshness_minutes: {minutes}}}", "klines.yaml")
+
+    assert config.automation.automation().freshness_cron == cron
 
 
 def test_several_mistakes_are_told_at_once() -> None:

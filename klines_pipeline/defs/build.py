@@ -10,14 +10,17 @@ from klines_pipeline.defs.assets import build_assets, build_resampled
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.declarative import build_condition_sensors, declare
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
+from klines_pipeline.defs.funding_schedules import build_funding_schedules
 from klines_pipeline.defs.housekeeping import build_housekeeping, housekeeping
 from klines_pipeline.defs.lost_runs import build_lost_runs
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.defs.revisits import build_rewritten_archives
+from klines_pipeline.defs.schedules import build_schedules
 from klines_pipeline.defs.sensors import build_published_days
 from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
+from klines_pipeline.stages.funding_dataset import funding_datasets
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -48,7 +51,19 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *build_funding_checks(settings.datasets),
         ],
         jobs=[housekeeping],
-        schedules=[build_housekeeping(settings.automation)],
+        schedules=[
+            *(
+                made
+                for dataset in settings.datasets
+                for made in build_schedules(dataset, words_of(*dataset.prefix), settings.automation)
+            ),
+            *(
+                made
+                for found in funding_datasets(settings.datasets)
+                for made in build_funding_schedules(found, settings.automation)
+            ),
+            build_housekeeping(settings.automation),
+        ],
         sensors=[
             *(build_published_days(data, words_of(*data.prefix), settings.automation) for data in settings.datasets),
             *(

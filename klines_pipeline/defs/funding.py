@@ -36,6 +36,11 @@ def funding_key(dataset: FundingDataset, stage: FundingStage) -> dg.AssetKey:
     return dg.AssetKey([*dataset.prefix, stage.value])
 
 
+def funding_chain(dataset: FundingDataset) -> list[dg.AssetKey]:
+    """Every asset of a market's funding, from the archives to the table."""
+    return [funding_key(dataset, stage) for stage in _stages(dataset)]
+
+
 def _stages(dataset: FundingDataset) -> list[FundingStage]:
     """The stages that are assets: a market without archives has none of them to show."""
     archived = words_of(*dataset.prefix).archived

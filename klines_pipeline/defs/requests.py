@@ -4,7 +4,7 @@ Dagster remembers a run key for ever, failed or not, so a key carries the news a
 from the runs themselves: there is no second memory to lose.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -44,6 +44,10 @@ class Requested:
     postponed: list[date] = field(default_factory=list)
     """Days for which this tick had too many runs already: those who forget what they found must look again."""
 
+    def tick(self, otherwise: str = "Nothing to do.") -> list[dg.RunRequest] | dg.SkipReason:
+        """As a schedule's answer, likewise."""
+        return self.runs or dg.SkipReason(" ".join([otherwise, *self.held_back]))
+
     def result(self, cursor: str | None = None, otherwise: str = "Nothing to do.") -> dg.SensorResult:
         """As a sensor's answer; without runs its skip reason is `otherwise` and what is held back."""
         if self.runs:
@@ -60,6 +64,8 @@ class Asker:
     assets: Sequence[dg.AssetKey]
     now: datetime
     longest: int
+    without_archives: Sequence[dg.AssetKey] = ()
+    """The assets for days that are wanted without a look at the bucket."""
 
     def ask(self, wanted: Iterable[Wanted]) -> Requested:
         """Run requests for days that are not on their way, each day once."""
@@ -68,27 +74,36 @@ class Asker:
             free = [day for day in wish.days if day not in taken]
             if len(free) < len(wish.days):
                 requested.held_back.append(f"{len(wish.days) - len(free)} day(s) {wish.kind} are on their way.")
-            taken |= set(free)
             for stretch in stretches(free, self.longest):
                 if len(requested.runs) >= _MOST_RUNS:
                     requested.held_back.append(f"{stretch[0]} to {stretch[-1]}: in the next tick.")
                     requested.postponed.extend(stretch)
-                else:
-                    self._ask_stretch(wish, stretch, requested)
+                elif self._ask_stretch(wish, stretch, requested):
+                    taken |= set(stretch)
         return requested
 
     def on_their_way(self) -> set[date]:
         """Days of this dataset in runs that have not ended."""
-        filters = dg.RunsFilter(tags={DATASET: self.dataset}, statuses=_UNFINISHED)
-        return {day for run in self.instance.get_runs(filters) for day in days_of_run(run)}
+        return {day for run in self._unfinished({}) for day in days_of_run(run)}
 
-    def _ask_stretch(self, wish: Wanted, stretch: Sequence[date], requested: Requested) -> None:
+    def is_under_way(self, kind: Kind) -> bool:
+        """Whether a run of that kind has not ended."""
+        return bool(self._unfinished({KIND: kind.value}))
+
+    def _unfinished(self, tags: Mapping[str, str]) -> Sequence[dg.DagsterRun]:
+        return self.instance.get_runs(dg.RunsFilter(tags={DATASET: self.dataset, **tags}, statuses=_UNFINISHED))
+
+    def _ask_stretch(self, wish: Wanted, stretch: Sequence[date], requested: Requested) -> bool:
+        """Whether it is asked for."""
         news = wish.digest(stretch)
-        attempt, held = self._next_attempt(news)
+        before = self.instance.get_runs(dg.RunsFilter(tags={DATASET: self.dataset, NEWS: news}))
+        if wish.once and any(run.status is dg.DagsterRunStatus.SUCCESS for run in before):
+            return False
+        attempt, held = self._next_attempt(before)
         name = f"{stretch[0]}" if len(stretch) == 1 else f"{stretch[0]} to {stretch[-1]}"
         if held:
             requested.held_back.append(f"{name}: {held}")
-            return
+            return False
         again = f" (attempt {attempt})" if attempt > 1 else ""
         tags = {
             FIRST: str(stretch[0]),
@@ -102,11 +117,12 @@ class Asker:
             **({_LONGEST: str(_FRESHNESS_SECONDS)} if wish.kind is Kind.FRESHNESS else {}),
         }
         key = f"{self.dataset}:{wish.kind}:{stretch[0]}:{stretch[-1]}:{news}:{attempt}"
-        requested.runs.append(dg.RunRequest(run_key=key, asset_selection=[*self.assets], tags=tags))
+        assets = self.assets if wish.with_archives else self.without_archives
+        requested.runs.append(dg.RunRequest(run_key=key, asset_selection=[*assets], tags=tags))
+        return True
 
-    def _next_attempt(self, news: str) -> tuple[int, str | None]:
+    def _next_attempt(self, before: Sequence[dg.DagsterRun]) -> tuple[int, str | None]:
         """The number of the next attempt at the same news, or why it has to wait."""
-        before = self.instance.get_runs(dg.RunsFilter(tags={DATASET: self.dataset, NEWS: news}))
         if not before:
             return 1, None
         last = max(datetime.fromisoformat(run.tags[REQUESTED_AT]) for run in before)

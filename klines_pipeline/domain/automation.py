@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+CADENCES = tuple(
+    minutes for minutes in range(1, 721) if 60 % minutes == 0 or (minutes % 60 == 0 and 1440 % minutes == 0)
+)
+"""Minutes that may lie between two ticks: parts of an hour, or hours that part a day."""
+
 
 @dataclass(frozen=True, slots=True)
 class Automation:
@@ -11,7 +16,7 @@ class Automation:
     enabled: bool = True
     """Whether sensors and schedules are on when a daemon first meets them."""
     freshness_minutes: int = 5
-    """How often days without archives are topped up from REST."""
+    """How often days without archives are topped up from REST; one of `CADENCES`."""
     days_per_run: int = 31
     """Days in one run that sensors and schedules request; a longer stretch becomes several runs."""
     retry_seconds: int = 30
@@ -29,6 +34,12 @@ class Automation:
     def cadence(self) -> timedelta:
         """How far a day in progress may lag behind the exchange's clock."""
         return timedelta(minutes=self.freshness_minutes)
+
+    @property
+    def freshness_cron(self) -> str:
+        """`freshness_minutes` as a cron schedule, UTC."""
+        minutes = self.freshness_minutes
+        return f"*/{minutes} * * * *" if minutes < 60 else f"0 */{minutes // 60} * * *"
 
     @property
     def patience(self) -> timedelta:

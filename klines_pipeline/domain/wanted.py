@@ -37,6 +37,10 @@ class Wanted:
     days: tuple[date, ...]
     reason: str
     news: Mapping[date, str] = field(default_factory=dict)
+    once: bool = False
+    """Whether a run that succeeded settles the news for good; otherwise whoever wants the days sees it in the lake."""
+    with_archives: bool = True
+    """Whether archives are looked for too; otherwise REST alone is asked."""
 
     def digest(self, days: Iterable[date]) -> str:
         """Of the news of some of the days."""

@@ -4,19 +4,22 @@ A day is cut into slices of `limit` klines from midnight. A slice's key leaves i
 in progress grows in place: `SYMBOL:interval:start_ms:limit`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple
 
 from klines_pipeline.domain.interval import Interval
-from klines_pipeline.domain.states import ANSWERED
+from klines_pipeline.domain.states import ANSWERED, SliceState
 from klines_pipeline.domain.utc_day import day_end, day_start, to_microseconds, to_milliseconds
 from klines_pipeline.klines.grid import TimeRange, subtract
 from klines_pipeline.klines.ledgers import SliceEntry
 
 SETTLING = timedelta(minutes=5)
 """An answer given sooner after a kline closed is no proof of its absence: it may still have been settling."""
+
+SILENCE = timedelta(hours=1)
+"""How long REST's word that it has nothing is believed while a day is in progress: the symbol may begin to trade."""
 
 
 class SliceRequest(NamedTuple):
@@ -45,6 +48,13 @@ def answered_ranges(entries: Sequence[SliceEntry]) -> list[TimeRange]:
         if entry.state in ANSWERED and entry.requested_at is not None:
             ranges.append(TimeRange(entry.start, min(entry.end, entry.requested_at - SETTLING)))
     return [known for known in ranges if known.start < known.end]
+
+
+def is_silent(entries: Collection[SliceEntry], now: datetime) -> bool:
+    """Whether REST has had nothing at all of a symbol's day, and said so less than `SILENCE` before `now`."""
+    asked = [entry.requested_at for entry in entries if entry.requested_at is not None]
+    nothing = all(entry.state is SliceState.NO_DATA for entry in entries)
+    return bool(asked) and nothing and now - max(asked) < SILENCE
 
 
 def plan_slices(

@@ -22,7 +22,7 @@ from klines_pipeline.klines.ledgers import (
     to_frame,
 )
 from klines_pipeline.klines.schema import UTC_TIME
-from klines_pipeline.klines.slices import SliceRequest, plan_slices
+from klines_pipeline.klines.slices import SILENCE, SliceRequest, is_silent, plan_slices
 from klines_pipeline.stages.asking import ask_slice, closed_rows, entries_of
 from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
@@ -129,6 +129,7 @@ def _plan(
 ) -> list[SliceRequest]:
     """Requests for symbols that traded, as far as the bucket tells, and whose archive is not merely out of reach."""
     expected, awaited = expected_range(archived.day, dataset.interval, now), now - day_end(archived.day) < LONGEST_DELAY
+    in_progress = now < day_end(archived.day)
     by_symbol: dict[str, dict[str, SliceEntry]] = {}
     for key, entry in known.items():
         by_symbol.setdefault(entry.symbol, {})[key] = entry
@@ -137,6 +138,9 @@ def _plan(
         archive = archived.entries[symbol]
         if archive.life in NEVER_ASKED or archive.state is ArchiveState.UNAVAILABLE:
             continue
+        slices = by_symbol.get(symbol, {})
+        if in_progress and is_silent(slices.values(), now):
+            continue
         gaps = missing_ranges(has.get(symbol), expected, dataset.interval)
         requests += plan_slices(
             symbol,
@@ -144,16 +148,22 @@ def _plan(
             archived.day,
             interval=dataset.interval,
             limit=market.api.limit,
-            known=_lasting(by_symbol.get(symbol, {}), archive, awaited=awaited),
+            known=_lasting(slices, archive, awaited=awaited, doubted_before=now - SILENCE if in_progress else now),
         )
     return requests
 
 
-def _lasting(slices: Mapping[str, SliceEntry], archive: ArchiveEntry, *, awaited: bool) -> Mapping[str, SliceEntry]:
+def _lasting(
+    slices: Mapping[str, SliceEntry], archive: ArchiveEntry, *, awaited: bool, doubted_before: datetime
+) -> Mapping[str, SliceEntry]:
     """Slices that need not be asked again: nothing at all, where no archive speaks yet or ever, is no last word."""
     if not awaited or archive.state not in NEVER_CAME or archive.life is Life.PERHAPS_DELISTED:
         return slices
-    return {key: entry for key, entry in slices.items() if entry.state is not SliceState.NO_DATA}
+
+    def is_doubted(entry: SliceEntry) -> bool:
+        return entry.state is SliceState.NO_DATA and (entry.requested_at or EPOCH) <= doubted_before
+
+    return {key: entry for key, entry in slices.items() if not is_doubted(entry)}
 
 
 def _publish(

@@ -33,6 +33,7 @@ class Universe:
     _archived: bool = field(default=False, init=False)
     _trouble: TransientError | BlockedError | None = field(default=None, init=False)
     _whole: Dataset | None = field(default=None, init=False)
+    _dark: TransientError | None = field(default=None, init=False)
 
     def named(self) -> Mapping[str, SymbolFacts]:
         """Every symbol REST names today; TransientError or BlockedError where it cannot be asked."""
@@ -100,15 +101,24 @@ class Universe:
         self.log(f"{self.dataset}: the filter selects {len(symbols)} of {len(facts)} symbols, {whose}")
         return replace(self.dataset, symbols=tuple(symbols))
 
+    def _with_archives(self) -> Sequence[str]:
+        """Symbols with archives; while the bucket cannot be listed none, so that a day in progress goes on without."""
+        try:
+            return self.market.archive.symbols()
+        except TransientError as error:
+            self.log(f"{self.dataset}: the bucket's symbols are not known now: {error}")
+            self._dark = error
+            return ()
+
     def _everything(self) -> dict[str, SymbolFacts]:
         """Facts of every symbol with archives, or named and trading, or remembered; without REST, by their names."""
-        archived, known = self.market.archive.symbols(), self.remembered()
+        known, archived = self.remembered(), self._with_archives()
         self._archived = bool(archived)
         try:
             today = self.named()
         except (TransientError, BlockedError) as error:
             if not (archived or known):
-                raise
+                raise self._dark or error from None
             self.log(f"Symbols are judged by their names alone: {error}")
             today = {}
         trading = (name for name, facts in today.items() if not (facts.pending or facts.ended))

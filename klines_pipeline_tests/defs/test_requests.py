@@ -115,3 +115,52 @@ def test_a_run_that_a_person_began_has_no_kind_and_no_range() -> None:
     by_hand = dg.DagsterRun(job_name="x", tags={"dagster/partition": "2025-03-01"})
 
     assert (kind_of_run(by_hand), days_of_run(by_hand)) == (None, [])
+
+
+def test_days_wanted_without_archives_are_asked_of_the_other_assets(instance: dg.DagsterInstance) -> None:
+    rest = dg.AssetKey(["binance", "spot", "rest_klines_1m"])
+    both = Asker(instance, "binance/spot/klines_1m", [ASSET], NOW, 31, without_archives=[rest])
+    fresh = Wanted(Kind.FRESHNESS, DAYS[2:], "newer klines", with_archives=False)
+
+    [listed, asked] = both.ask([published(*DAYS[:2]), fresh]).runs
+
+    assert (listed.asset_selection, asked.asset_selection) == ([ASSET], [rest])
+
+
+def test_news_that_one_success_settles_are_asked_for_again_only_after_a_failure(instance: dg.DagsterInstance) -> None:
+    hourly = Wanted(Kind.FRESHNESS, DAYS[:1], "symbols listed", dict.fromkeys(DAYS, "09:00"), once=True)
+    [request] = asker(instance).ask([hourly]).runs
+    run(instance, request, dg.DagsterRunStatus.FAILURE)
+    [again] = asker(instance, later=timedelta(minutes=5)).ask([hourly]).runs
+    run(instance, again, dg.DagsterRunStatus.SUCCESS)
+
+    settled = asker(instance, later=timedelta(hours=1)).ask([hourly])
+
+    assert (settled.runs, settled.held_back) == ([], [])
+
+
+def test_a_day_that_has_to_wait_for_one_reason_may_be_asked_for_another(instance: dg.DagsterInstance) -> None:
+    [request] = asker(instance).ask([published(*DAYS)]).runs
+    run(instance, request, dg.DagsterRunStatus.FAILURE)
+    fresh = Wanted(Kind.FRESHNESS, DAYS, "newer klines")
+
+    assert [kind_of_run(dg.DagsterRun(job_name="x", tags={**found.tags}))
+            for found in asker(instance).ask([published(*DAYS), fresh]).runs] == [Kind.FRESHNESS]  # fmt: skip
+
+
+def test_it_is_known_whether_a_run_of_a_kind_is_under_way(instance: dg.DagsterInstance) -> None:
+    [request] = asker(instance).ask([published(*DAYS)]).runs
+    run(instance, request, dg.DagsterRunStatus.STARTING)
+
+    assert asker(instance).is_under_way(Kind.PUBLISHED)
+    assert not asker(instance).is_under_way(Kind.FRESHNESS)
+
+
+def test_a_schedule_is_answered_with_runs_or_with_why_there_are_none(instance: dg.DagsterInstance) -> None:
+    asked = asker(instance).ask([published(*DAYS)])
+    run(instance, asked.runs[0], dg.DagsterRunStatus.STARTED)
+    held = asker(instance).ask([published(*DAYS)]).tick("Nothing new.")
+
+    assert asked.tick() == asked.runs
+    assert isinstance(held, dg.SkipReason)
+    assert held.skip_message == "Nothing new. 3 day(s) published are on their way."

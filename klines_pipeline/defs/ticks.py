@@ -1,0 +1,100 @@
+"""What ticks of schedules share: the exchange's time, why one has to wait, what Dagster knows of the days.
+
+A schedule's body asks `stages` which days are wanted; what stands here is how it is put to Dagster.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from datetime import date, datetime
+
+import dagster as dg
+
+from klines_pipeline.defs.partitions import day_partitions
+from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.domain.automation import Automation
+from klines_pipeline.domain.errors import BlockedError, TransientError
+from klines_pipeline.exchanges.protocols import Market
+
+Answer = list[dg.RunRequest] | dg.SkipReason
+"""What a tick says."""
+
+
+def schedule(
+    name: str,
+    cron: str,
+    body: Callable[[dg.ScheduleEvaluationContext, LakeResource, ExchangesResource], Answer],
+    assets: Sequence[dg.AssetKey],
+    automation: Automation,
+    description: str,
+) -> dg.ScheduleDefinition:
+    """A schedule over some assets, in UTC, on or off as klines.yaml says."""
+    status = dg.DefaultScheduleStatus.RUNNING if automation.enabled else dg.DefaultScheduleStatus.STOPPED
+
+    @dg.schedule(
+        name=name,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        target=dg.AssetSelection.assets(*assets),
+        default_status=status,
+        description=description,
+    )
+    def tick(context: dg.ScheduleEvaluationContext, lake: LakeResource, exchanges: ExchangesResource) -> Answer:
+        try:
+            return body(context, lake, exchanges)
+        except (BlockedError, TransientError) as error:
+            return dg.SkipReason(f"Nothing can be asked for now; the next tick tries again. {error}")
+
+    return tick
+
+
+def asked_time(market: Market, *, or_heard: bool = False) -> datetime:
+    """The exchange's time; `or_heard`: also that of a host that does not serve this address, by its refusal."""
+    with closing(market.api):
+        market.api.hasten()
+        try:
+            return market.api.now()
+        except BlockedError as error:
+            if or_heard and error.served_at:
+                return error.served_at
+            raise
+
+
+def why_not_yet(start: date, now: datetime, exchange: str) -> str | None:
+    """Why nothing can be asked for on the exchange's day; None where it can."""
+    if now.date() < start:
+        return f"klines.yaml begins on {start}; on {exchange} it is {now:%Y-%m-%d %H:%M} UTC."
+    if not day_partitions(start).has_partition_key(str(now.date())):
+        return (
+            f"On {exchange} it is {now:%Y-%m-%d %H:%M} UTC, and by this machine's clock that day has not begun. Set "
+            "the machine's clock."
+        )
+    return None
+
+
+def said_by_dagster(
+    instance: dg.DagsterInstance,
+    start: date,
+    assets: Sequence[dg.AssetKey],
+    days: Sequence[date],
+    made_of: Mapping[dg.AssetKey, dg.AssetKey],
+) -> dict[date, list[str]]:
+    """Days whose last run failed, and those of which an asset is older than the one it is made of."""
+    said: dict[date, list[str]] = {day: [] for day in days}
+    partitions, keys = day_partitions(start), [str(day) for day in days]
+    states = {asset: instance.get_status_by_partition(asset, keys, partitions) or {} for asset in assets}
+    for day in days:
+        bad = (asset for asset, found in states.items() if found.get(str(day)) is dg.AssetPartitionStatus.FAILED)
+        if failed := ", ".join(asset.path[-1] for asset in bad):
+            said[day].append(f"{failed} failed")
+    for asset, source in made_of.items():
+        made, before = (_recorded(instance, key, keys) for key in (asset, source))
+        for day in days:
+            if str(day) in made and made[str(day)] < before.get(str(day), 0):
+                said[day].append(f"{asset.path[-1]} is older than {source.path[-1]}")
+    return said
+
+
+def _recorded(instance: dg.DagsterInstance, asset: dg.AssetKey, keys: Sequence[str]) -> Mapping[str, int]:
+    """The place of each day's latest materialization in the order of events."""
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+    return instance.get_latest_storage_id_by_partition(asset, kind, partitions=set(keys))
