@@ -12,6 +12,7 @@ from typing import Any
 from klines_pipeline.domain.utc_day import day_end
 from klines_pipeline.simulator.hashing import stream_key, uniform
 from klines_pipeline.simulator.keyspace import ArchiveKey
+from klines_pipeline.simulator.revisions import Revision
 from klines_pipeline.simulator.server import EmbeddedExchange
 
 _SHORTEST_DELAY = 9.0
@@ -101,6 +102,8 @@ class Happenings:
     exchange: EmbeddedExchange
     plan: Plan
     told: datetime = field(init=False)
+    rewritten: dict[str, Revision] = field(default_factory=dict)
+    """What became of each key rewritten so far."""
     in_force: list[Trouble] = field(default_factory=list)
 
     def begin(self) -> None:
@@ -120,7 +123,7 @@ class Happenings:
         ]
         for rewrite in self.plan.rewrites:
             if since < rewrite.at <= now:
-                self.exchange.revise(rewrite.key)
+                self.rewritten[rewrite.key] = self.exchange.revise(rewrite.key)
                 words.append(f"{rewrite.symbol}'s {rewrite.interval} archive of {rewrite.day} is rewritten")
         return words + self._trouble(now)
 

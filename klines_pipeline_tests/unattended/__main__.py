@@ -5,9 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import dagster as dg
-
-from klines_pipeline_tests.unattended.story import Outcome, Story
+from klines_pipeline_tests.unattended.story import Outcome, Story, open_instance
 from klines_pipeline_tests.unattended.telling import told
 from klines_pipeline_tests.unattended.verdicts import judged
 from klines_pipeline_tests.unattended.world import Scale, open_exchange
@@ -23,7 +21,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="unattended-") as folder,
         open_exchange(scale) as exchange,
-        dg.DagsterInstance.local_temp(folder) as instance,
+        open_instance(folder) as instance,
     ):
         outcome: Outcome = Story(scale, exchange, Path(folder), instance, lambda words: print(words, flush=True)).run()
         verdicts = judged(exchange, outcome)

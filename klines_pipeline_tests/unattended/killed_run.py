@@ -66,7 +66,7 @@ def main() -> None:
     """The victim."""
     folder, order = sys.argv[1], json.loads(sys.stdin.read())
     request = dg.RunRequest(asset_selection=[dg.AssetKey(path) for path in order["assets"]], tags=order["tags"])
-    with dg.DagsterInstance.local_temp(folder) as instance:
+    with dg.DagsterInstance.local_temp(folder, overrides={"telemetry": {"enabled": False}}) as instance:
         definitions = build_definitions(Settings.from_env())
         job = definitions.resolve_implicit_global_asset_job_def()
         job.execute_in_process(instance=instance, asset_selection=request.asset_selection, tags=dict(request.tags))

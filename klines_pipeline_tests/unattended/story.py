@@ -17,7 +17,8 @@ from klines_pipeline.defs.requests import KIND
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.settings import Settings
-from klines_pipeline.simulator.happenings import Happenings, Plan, Rewrite
+from klines_pipeline.simulator.happenings import Happenings, Plan
+from klines_pipeline.simulator.revisions import Revision
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline_tests.unattended.killed_run import killed_in_the_middle
 from klines_pipeline_tests.unattended.stepped_daemon import Ask, SteppedDaemon
@@ -25,6 +26,12 @@ from klines_pipeline_tests.unattended.world import BEGINS, Scale, klines_yaml, p
 
 STEP = timedelta(hours=1)
 Tell = Callable[[str], None]
+
+
+def open_instance(folder: str) -> dg.DagsterInstance:
+    """Dagster's storage in a folder, SQLite as ever; its log says what went wrong and no more."""
+    quiet = {"python_logs": {"python_log_level": "ERROR"}, "telemetry": {"enabled": False}}
+    return dg.DagsterInstance.local_temp(folder, overrides=quiet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Outcome:
     daemon: SteppedDaemon
     requests_by_day: list[dict[str, int]]
     not_kept_when_killed: set[str]
+    rewritten: dict[str, Revision]
     seconds: float
 
     @property
@@ -47,11 +55,6 @@ class Outcome:
         """The dataset with every symbol that its filter ever means."""
         [dataset] = self.settings.datasets
         return replace(dataset, chosen=None, symbols=tuple(self.symbols))
-
-    @property
-    def rewrites(self) -> list[Rewrite]:
-        """Those that happened."""
-        return [rewrite for rewrite in self.plan.rewrites if rewrite.at <= self.scale.ends]
 
 
 @dataclass(slots=True)
@@ -97,6 +100,7 @@ class Story:
             daemon=daemon,
             requests_by_day=_daily(by_day),
             not_kept_when_killed=self.lost,
+            rewritten=happenings.rewritten,
             seconds=seconds,
         )
 

@@ -59,7 +59,7 @@ def _costs(outcome: Outcome) -> Iterator[str]:
     each = outcome.daemon.seconds["runs"] / max(runs, 1)
     yield f"{outcome.seconds:.0f} s, {outcome.seconds / days:.1f} s a simulated day: {spent}; {each:.2f} s a run."
     late = len(outcome.plan.late)
-    yield f"{late} symbol-days were late, {len(outcome.rewrites)} archives were rewritten."
+    yield f"{late} symbol-days were late, {len(outcome.rewritten)} archives were rewritten."
 
 
 def _verdicts(verdicts: Mapping[str, list[str]]) -> Iterator[str]:

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
-from klines_pipeline_tests.unattended.story import Story
+from klines_pipeline_tests.unattended.story import Story, open_instance
 from klines_pipeline_tests.unattended.telling import told
 from klines_pipeline_tests.unattended.verdicts import judged
 from klines_pipeline_tests.unattended.world import Scale, open_exchange
@@ -15,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 def test_thirty_days_of_fifty_symbols_keep_themselves(tmp_path: Path) -> None:
     scale = Scale()
-    with open_exchange(scale) as exchange, dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    with open_exchange(scale) as exchange, open_instance(str(tmp_path)) as instance:
         outcome = Story(scale, exchange, tmp_path, instance, tell=print).run()
 
         verdicts = judged(exchange, outcome)
@@ -23,4 +22,4 @@ def test_thirty_days_of_fifty_symbols_keep_themselves(tmp_path: Path) -> None:
     print(told(outcome, verdicts))
     assert {name: complaints for name, complaints in verdicts.items() if complaints} == {}
     assert outcome.not_kept_when_killed
-    assert len(outcome.rewrites) == 3
+    assert len(outcome.rewritten) == 3

@@ -11,7 +11,7 @@ from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline_tests.unattended.story import Outcome
-from klines_pipeline_tests.unattended.truth import versions, wrong_certificates, wrong_rows
+from klines_pipeline_tests.unattended.truth import Truth, key_of
 
 _MOST_IN_FLIGHT = 32
 """Sixteen downloads at once, and as many waiting to be kept."""
@@ -34,23 +34,24 @@ def every_day_of_every_asset_is_materialized(exchange: EmbeddedExchange, outcome
 
 def certificates_equal_the_truth(exchange: EmbeddedExchange, outcome: Outcome) -> Iterator[str]:
     """Of every symbol-day, delisted and unlisted ones included."""
-    rewritten = {(rewrite.symbol, rewrite.day) for rewrite in outcome.rewrites}
-    yield from wrong_certificates(exchange, outcome.settings.lake, outcome.named, outcome.scale.all_days(), rewritten)
+    truth = Truth(exchange, outcome.named, outcome.rewritten)
+    yield from truth.wrong_certificates(outcome.settings.lake, outcome.scale.all_days())
 
 
 def rows_equal_the_truth(exchange: EmbeddedExchange, outcome: Outcome) -> Iterator[str]:
     """Price for price and volume for volume."""
-    yield from wrong_rows(exchange, outcome.settings.lake, outcome.named, outcome.scale.all_days())
+    truth = Truth(exchange, outcome.named, outcome.rewritten)
+    yield from truth.wrong_rows(outcome.settings.lake, outcome.scale.all_days())
 
 
 def each_archive_was_fetched_once_a_version(exchange: EmbeddedExchange, outcome: Outcome) -> Iterator[str]:
     """All that were published; what a killed run had in flight may come a second time."""
-    downloads, rewritten = exchange.requests()["downloads"], Counter(rewrite.key for rewrite in outcome.rewrites)
-    again = list[str]()
+    downloads, again = exchange.requests()["downloads"], list[str]()
+    truth = Truth(exchange, outcome.named, outcome.rewritten)
     for day in outcome.scale.all_days():
         for symbol in outcome.named.symbols:
-            key = f"data/spot/daily/klines/{symbol}/1m/{symbol}-1m-{day}.zip"
-            expected, times = versions(exchange, symbol, day, rewritten[key]), downloads.get(f"/{key}", 0)
+            key = key_of(symbol, day)
+            expected, times = truth.versions(symbol, day), downloads.get(f"/{key}", 0)
             if times == expected + 1 and key in outcome.not_kept_when_killed:
                 again.append(key)
             elif times != expected:
@@ -77,8 +78,9 @@ def every_rewrite_has_its_run(exchange: EmbeddedExchange, outcome: Outcome) -> I
         for run in outcome.instance.get_runs()
         if run.tags.get(KIND) == Kind.REWRITTEN and run.is_success
     }
-    for rewrite in outcome.rewrites:
-        if not any(first <= str(rewrite.day) <= last for first, last in asked):
+    for rewrite in outcome.plan.rewrites:
+        happened = rewrite.key in outcome.rewritten
+        if happened and not any(first <= str(rewrite.day) <= last for first, last in asked):
             yield f"{rewrite.key}: no run for its rewriting"
 
 

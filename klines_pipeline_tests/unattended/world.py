@@ -25,7 +25,7 @@ class Scale:
 
     days: int = 30
     symbols: int = 50
-    freshness_minutes: int = 120
+    freshness_minutes: int = 240
     seed: int = 7
 
     @property
