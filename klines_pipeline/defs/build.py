@@ -1,6 +1,7 @@
 """The code location from settings: a dataset's words are checked against its exchange, then its assets are built."""
 
 import logging
+from itertools import chain
 
 import dagster as dg
 
@@ -51,29 +52,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *build_funding_checks(settings.datasets),
         ],
         jobs=[housekeeping],
-        schedules=[
-            *(
-                made
-                for dataset in settings.datasets
-                for made in build_schedules(dataset, words_of(*dataset.prefix), settings.automation)
-            ),
-            *(
-                made
-                for found in funding_datasets(settings.datasets)
-                for made in build_funding_schedules(found, settings.automation)
-            ),
-            build_housekeeping(settings.automation),
-        ],
+        schedules=_schedules(settings),
         sensors=[
-            *(build_published_days(data, words_of(*data.prefix), settings.automation) for data in settings.datasets),
-            *(
-                build_rewritten_archives(data, words, settings.automation)
-                for data in settings.datasets
-                if (words := words_of(*data.prefix)).archived
-            ),
+            *_sensors(settings),
             *build_condition_sensors(assets, settings.automation),
             build_lost_runs(settings.automation),
-            *([build_alerts(settings.alert_url)] if settings.alert_url else []),
         ],
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
@@ -85,3 +68,24 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         },
         executor=dg.in_process_executor,
     )
+
+
+def _sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """What watches by itself."""
+    markets = [(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets]
+    return [
+        *(build_published_days(dataset, words, settings.automation) for dataset, words in markets),
+        *(
+            build_rewritten_archives(dataset, words, settings.automation)
+            for dataset, words in markets
+            if words.archived
+        ),
+        *([build_alerts(settings.alert_url)] if settings.alert_url else []),
+    ]
+
+
+def _schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+    """What looks at the clock, of every dataset."""
+    klines = (build_schedules(data, words_of(*data.prefix), settings.automation) for data in settings.datasets)
+    funding = (build_funding_schedules(data, settings.automation) for data in funding_datasets(settings.datasets))
+    return [*chain.from_iterable([*klines, *funding]), build_housekeeping(settings.automation)]
