@@ -90,8 +90,8 @@ def _troubles(scale: Scale) -> list[Trouble]:
             {"kind": "status", "status": 403, "group": "listing"},
         ),
         Trouble(
-            scale.at(silent, 13.9),
-            scale.at(silent, 14.4),
+            scale.at(silent, 11.9),
+            scale.at(silent, 12.4),
             "REST answers 429",
             {"kind": "status", "status": 429, "group": "rest", "headers": {"Retry-After": "0.05"}},
         ),
