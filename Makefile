@@ -6,7 +6,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-emit-index-url --no-header pyproject.toml --extra exchange --extra charts
 
-.PHONY: help demo test test-slow check format dev unattended bench lock clean
+.PHONY: help demo test test-slow check format dev unattended screenshots bench lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,7 +15,8 @@ demo: .venv/demo ## a few days of several symbols through Dagster, offline, in a
 	@$(BIN)/python -m klines_pipeline.demo
 
 test: .venv/dev check ## check, then every test
-	$(BIN)/python -m pytest -n 2
+	@scripts/debian_packages.sh
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-slow: .venv/dev ## the tests that take minutes each: thirty simulated days, real daemons
 	$(BIN)/python -m pytest -m slow
@@ -40,6 +41,10 @@ endif
 
 unattended: .venv/dev ## DAYS=30 SYMBOLS=50: simulated days that nobody attends to, and what became of them
 	$(BIN)/python -m klines_pipeline_tests.unattended --days $(or $(DAYS),30) --symbols $(or $(SYMBOLS),50)
+
+screenshots: .venv/dev ## the pictures of the UI in docs/, taken anew
+	@scripts/debian_packages.sh
+	$(BIN)/python -m klines_pipeline_tests.browser.screenshots
 
 bench: .venv/dev ## throughput as ratios in one run, and what a sensor tick costs
 	$(BIN)/python -m benchmarks.throughput

@@ -15,6 +15,7 @@ from klines_pipeline.domain.automation import CADENCES, Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, nearest_name
 from klines_pipeline.domain.interval import INTERVALS, AnyInterval, Interval, LongInterval, parse_interval
+from klines_pipeline.domain.owner import check_owner
 from klines_pipeline.domain.states import ChecksumPolicy
 from klines_pipeline.domain.symbol import check_symbol
 from klines_pipeline.domain.universe import Contract, Excluded, SymbolFilter, check_pattern
@@ -42,6 +43,7 @@ Day = Annotated[date, _reader(parse_day)]
 IntervalName = Annotated[Interval, _reader(Interval.parse)]
 ResampledName = Annotated[AnyInterval, _reader(parse_interval)]
 Symbol = Annotated[str, _reader(check_symbol)]
+Owner = Annotated[str, _reader(check_owner)]
 Word = Annotated[Excluded, _reader(Excluded.parse)]
 ContractName = Annotated[Contract | None, _reader(Contract.parse)]
 Pattern = Annotated[str | None, _reader(check_pattern)]
@@ -155,6 +157,7 @@ class ConfigFile(_Strict):
     """klines.yaml."""
 
     lake: str = Field(default="./lake", min_length=1)
+    owners: list[Owner] = Field(default_factory=list)
     automation: AutomationParagraph = Field(default_factory=AutomationParagraph)
     datasets: list[DatasetParagraph] = Field(default_factory=list)
 

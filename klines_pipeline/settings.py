@@ -34,6 +34,8 @@ class Settings:
     automation: Automation = field(default_factory=Automation)
     alert_url: str | None = None
     """Where failures are posted to; nowhere by default."""
+    owners: tuple[str, ...] = ()
+    """Who answers for the data: teams and addresses, shown on every asset."""
     state: str | None = None
     """A folder of this machine in which its processes tell each other of a host's bans."""
 
@@ -54,6 +56,7 @@ class Settings:
             lake_options=lake_options(lake, env),
             automation=config.automation.automation(),
             alert_url=_url(env, _ALERT),
+            owners=tuple(config.owners),
             state=env.get("KLINES_STATE") or str(Path(tempfile.gettempdir(), f"klines_pipeline-{os.getuid()}")),
         )
 

@@ -220,6 +220,12 @@ WRONG = [
     ),
     ("automation:\n  freshness_minutes: 90\n", 2, "automation.freshness_minutes: 90 minutes do not divide an hour"),
     ("automation:\n  freshness_minutes: often\n", 2, "automation.freshness_minutes: 'often' minutes"),
+    (
+        "lake: ./lake\nowners: [team:quants, quants]\n",
+        2,
+        "owners.1: 'quants' is no owner. Write team:NAME, or an e-mail",
+    ),
+    ("owners: ['team: ', ann@example]\n", 1, "owners.0: 'team: ' is no owner"),
     ("- just\n- a list\n", 1, "the file: "),
     ("lake: ./lake\ndatasets: [\n", 3, "not YAML"),
     ("lake: './lake\n", 2, "not YAML"),
@@ -241,6 +247,14 @@ def test_minutes_between_ticks_become_a_cron_schedule(minutes: int, cron: str) -
     config = read_config(f"automation: {{freshness_minutes: {minutes}}}", "klines.yaml")
 
     assert config.automation.automation().freshness_cron == cron
+
+
+def test_owners_are_teams_and_addresses_and_nobody_by_default() -> None:
+    write("owners: [team:quants, ann@example.com]\n")
+
+    assert Settings.from_env({}).owners == ("team:quants", "ann@example.com")
+    write("lake: ./lake\n")
+    assert Settings.from_env({}).owners == ()
 
 
 def test_several_mistakes_are_told_at_once() -> None:

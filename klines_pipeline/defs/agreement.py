@@ -1,6 +1,8 @@
 """Asset checks that take a second source: REST beside the archives, the exchange's own klines beside resampled ones.
 
-A freshness run asks REST for nothing here; archives are not in it, and it comes every few minutes.
+REST is asked in runs that sensors and schedules request, and where a check is run by itself. Whoever materializes by
+hand was promised that complete archives cost no request, and freshness runs come every few minutes: neither asks, and
+what was not compared leaves the last result as it stands. No pool: three answers wait for nobody's backfill.
 """
 
 from collections.abc import Iterator
@@ -42,7 +44,7 @@ def _of_archives(dataset: Dataset) -> dg.AssetChecksDefinition:
     def agree(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> Iterator[dg.AssetCheckResult]:
-        if _is_frequent(context):
+        if not _may_ask(context):
             return
         opened, market = lake.open(), exchanges.market(dataset)
         try:
@@ -65,7 +67,7 @@ def _of_resampled(dataset: Dataset, interval: Interval) -> dg.AssetChecksDefinit
     def equal(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> Iterator[dg.AssetCheckResult]:
-        opened, market = lake.open(), None if _is_frequent(context) else exchanges.market(dataset)
+        opened, market = lake.open(), exchanges.market(dataset) if _may_ask(context) else None
         try:
             compared = compare_resampled(opened, dataset, interval, run_days(context, opened, dataset), market)
         finally:
@@ -77,8 +79,9 @@ def _of_resampled(dataset: Dataset, interval: Interval) -> dg.AssetChecksDefinit
     return equal
 
 
-def _is_frequent(context: dg.AssetCheckExecutionContext) -> bool:
-    return kind_of_run(context.run) is Kind.FRESHNESS
+def _may_ask(context: dg.AssetCheckExecutionContext) -> bool:
+    is_requested = kind_of_run(context.run) not in (None, Kind.FRESHNESS)
+    return is_requested or not context.job_def.asset_layer.executable_asset_keys
 
 
 def _result(asset: dg.AssetKey, truth: Truth, compared: Comparison) -> dg.AssetCheckResult:

@@ -3,19 +3,23 @@
 A range of days is one run, streamed day after day; one day is the special case.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 import dagster as dg
 
+from klines_pipeline.defs.columns import SCHEMA, archive_columns, kline_columns
 from klines_pipeline.defs.keys import asset_key, op_name, resampled_key, rest_pool, selected_stages, stages_of, steps_of
-from klines_pipeline.defs.metadata import column_schema, resampled_metadata, stage_metadata
+from klines_pipeline.defs.metadata import resampled_metadata, stage_metadata
 from klines_pipeline.defs.partitions import RANGE_IS_ONE_RUN, day_partitions, days_of
+from klines_pipeline.defs.pictures import with_pictures
 from klines_pipeline.defs.reporting import DayReport, report
+from klines_pipeline.defs.requests import kind_of_run
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import KlinesError
 from klines_pipeline.domain.interval import AnyInterval, LongInterval
+from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.exchanges.protocols import MarketWords
 from klines_pipeline.stages.ingest import Ingest, Stage
 from klines_pipeline.stages.resample import ResampledDay, resampler
@@ -40,16 +44,23 @@ def build_assets(dataset: Dataset, words: MarketWords) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None]]:
         stages = selected_stages(dataset, context.selected_asset_keys)
         steps = steps_of(stages, words)
-        ingest = Ingest(lake.open(), exchanges.market(dataset), dataset, stages=steps, log=context.log.info)
-        days = (_ingested(dataset, words, result) for result in ingest.days(days_of(context.partition_keys)))
+        opened, days = lake.open(), days_of(context.partition_keys)
+        ingest = Ingest(opened, exchanges.market(dataset), dataset, stages=steps, log=context.log.info)
+        reports = (_ingested(dataset, result) for result in ingest.days(days))
+        shown = with_pictures(reports, opened, dataset, _pictured(context.run, days))
         keys = [asset_key(dataset, stage) for stage in stages]
-        yield from report(context, keys, days, retry_seconds=exchanges.retry_seconds)
+        yield from report(context, keys, shown, retry_seconds=exchanges.retry_seconds)
 
     return ingest_days
 
 
-def _ingested(dataset: Dataset, words: MarketWords, result: DayResult) -> DayReport:
-    stages = stage_metadata(result, contracts=words.contracts)
+def _pictured(run: dg.DagsterRun, days: Sequence[date]) -> date | None:
+    """The run's last day; none of a run that comes every few minutes."""
+    return None if not days or kind_of_run(run) is Kind.FRESHNESS else days[-1]
+
+
+def _ingested(dataset: Dataset, result: DayResult) -> DayReport:
+    stages = stage_metadata(result)
     metadata = {asset_key(dataset, stage): values for stage, values in stages.items()}
     failures = {asset_key(dataset, Stage(stage)): text for stage, text in result.failures.items()}
     return DayReport(str(result.day), metadata, failures, result.may_pass)
@@ -68,7 +79,7 @@ def build_resampled(dataset: Dataset, words: MarketWords, interval: AnyInterval)
                 _description(dataset, interval),
                 deps=[asset_key(dataset, Stage.KLINES)],
                 kinds={"parquet", "polars"},
-                metadata={"dagster/column_schema": column_schema(contracts=words.contracts)},
+                metadata={SCHEMA: kline_columns(contracts=words.contracts)},
             )
         ],
         partitions_def=day_partitions(dataset.start),
@@ -104,7 +115,7 @@ def _specs(dataset: Dataset, words: MarketWords) -> list[dg.AssetSpec]:
     vision, rest, klines = (asset_key(dataset, stage) for stage in Stage)
     archives = [vision] if words.archived else []
     venue, interval = f"{dataset.exchange} {dataset.market}", dataset.interval
-    columns = column_schema(contracts=words.contracts)
+    columns = kline_columns(contracts=words.contracts)
     specs = {
         Stage.VISION: _spec(
             dataset,
@@ -112,6 +123,7 @@ def _specs(dataset: Dataset, words: MarketWords) -> list[dg.AssetSpec]:
             f"Daily {interval} archives that {venue} publishes, each checked against its .CHECKSUM and kept byte for "
             "byte. A symbol that is not published is a recorded state, not an error.",
             kinds={"zip"},
+            metadata={SCHEMA: archive_columns(contracts=words.contracts)},
         ),
         Stage.REST: _spec(
             dataset,
@@ -120,6 +132,7 @@ def _specs(dataset: Dataset, words: MarketWords) -> list[dg.AssetSpec]:
             "complete archives costs no request.",
             deps=archives,
             kinds={"parquet"},
+            metadata={SCHEMA: columns},
         ),
         Stage.KLINES: _spec(
             dataset,
@@ -128,7 +141,7 @@ def _specs(dataset: Dataset, words: MarketWords) -> list[dg.AssetSpec]:
             "it has none, with a certificate per symbol that says what is missing and why.",
             deps=[*archives, rest],
             kinds={"parquet", "polars"},
-            metadata={"dagster/column_schema": columns, "dagster/table_name": dataset.name},
+            metadata={SCHEMA: columns, "dagster/table_name": dataset.name},
         ),
     }
     return [specs[stage] for stage in stages_of(words)]
@@ -149,6 +162,6 @@ def _spec(
         description=description,
         metadata=metadata or {},
         group_name="_".join(dataset.prefix),
-        kinds={dataset.exchange, *kinds},
+        kinds=kinds,
         code_version=CODE_VERSION,
     )

@@ -1,6 +1,7 @@
 """The code location from settings: a dataset's words are checked against its exchange, then its assets are built."""
 
 import logging
+from collections.abc import Sequence
 from itertools import chain
 
 import dagster as dg
@@ -8,6 +9,7 @@ import dagster as dg
 from klines_pipeline.defs.agreement import build_agreement_checks
 from klines_pipeline.defs.alerts import build_alerts
 from klines_pipeline.defs.assets import build_assets, build_resampled
+from klines_pipeline.defs.catalog import catalogued
 from klines_pipeline.defs.checks import build_checks
 from klines_pipeline.defs.declarative import build_condition_sensors, declare
 from klines_pipeline.defs.funding import build_funding, build_funding_checks
@@ -19,6 +21,7 @@ from klines_pipeline.defs.revisits import build_rewritten_archives
 from klines_pipeline.defs.schedules import build_schedules
 from klines_pipeline.defs.sensors import build_published_days
 from klines_pipeline.defs.symbols import build_symbols
+from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
 from klines_pipeline.stages.funding_dataset import funding_datasets
@@ -30,20 +33,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     check_endpoints(settings.endpoints)
     for dataset in settings.datasets:
         check_dataset(dataset, where=f"klines.yaml: {dataset}")
-    assets = declare(
-        [
-            *(build_assets(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets),
-            *(
-                build_resampled(dataset, words_of(*dataset.prefix), interval)
-                for dataset in settings.datasets
-                for interval in dataset.resample
-            ),
-            *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in settings.datasets})),
-            *build_funding(settings.datasets),
-        ],
-        settings.datasets,
-        settings.automation,
-    )
+    made = catalogued(_assets(settings.datasets), lake=settings.lake, owners=settings.owners)
+    assets = declare(made, settings.datasets, settings.automation)
     return dg.Definitions(
         assets=assets,
         asset_checks=[
@@ -53,39 +44,48 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         jobs=[housekeeping],
         schedules=_schedules(settings),
-        sensors=[
-            *_sensors(settings),
-            *build_condition_sensors(assets, settings.automation),
-            build_lost_runs(settings.automation),
-        ],
+        sensors=_sensors(settings, assets),
         resources={
             "lake": LakeResource(root=settings.lake, options=dict(settings.lake_options)),
             "exchanges": ExchangesResource(
                 endpoints=dict(settings.endpoints),
-                retry_seconds=settings.automation.retry_seconds,
                 state=settings.state,
+                retry_seconds=settings.automation.retry_seconds,
             ),
         },
         executor=dg.in_process_executor,
     )
 
 
-def _sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """What watches by itself."""
-    markets = [(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets]
+def _assets(datasets: Sequence[Dataset]) -> list[dg.AssetsDefinition]:
     return [
-        *(build_published_days(dataset, words, settings.automation) for dataset, words in markets),
+        *(build_assets(dataset, words_of(*dataset.prefix)) for dataset in datasets),
         *(
-            build_rewritten_archives(dataset, words, settings.automation)
-            for dataset, words in markets
-            if words.archived
+            build_resampled(dataset, words_of(*dataset.prefix), interval)
+            for dataset in datasets
+            for interval in dataset.resample
         ),
-        *([build_alerts(settings.alert_url)] if settings.alert_url else []),
+        *(build_symbols(*venue) for venue in sorted({dataset.prefix for dataset in datasets})),
+        *build_funding(datasets),
     ]
 
 
 def _schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """What looks at the clock, of every dataset."""
-    klines = (build_schedules(data, words_of(*data.prefix), settings.automation) for data in settings.datasets)
-    funding = (build_funding_schedules(data, settings.automation) for data in funding_datasets(settings.datasets))
-    return [*chain.from_iterable([*klines, *funding]), build_housekeeping(settings.automation)]
+    """What comes round by the clock."""
+    automation = settings.automation
+    by_dataset = [build_schedules(data, words_of(*data.prefix), automation) for data in settings.datasets]
+    by_market = [build_funding_schedules(found, automation) for found in funding_datasets(settings.datasets)]
+    return [*chain.from_iterable(by_dataset), *chain.from_iterable(by_market), build_housekeeping(automation)]
+
+
+def _sensors(settings: Settings, assets: Sequence[dg.AssetsDefinition]) -> list[dg.SensorDefinition]:
+    """What watches by itself."""
+    automation = settings.automation
+    markets = [(dataset, words_of(*dataset.prefix)) for dataset in settings.datasets]
+    return [
+        *(build_published_days(dataset, words, automation) for dataset, words in markets),
+        *(build_rewritten_archives(dataset, words, automation) for dataset, words in markets if words.archived),
+        *build_condition_sensors(assets, automation),
+        build_lost_runs(automation),
+        *([build_alerts(settings.alert_url)] if settings.alert_url else []),
+    ]

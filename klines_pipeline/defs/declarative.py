@@ -6,6 +6,7 @@ chain, resampled tables included.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -21,7 +22,6 @@ from klines_pipeline.stages.ingest import Stage
 SYMBOLS_CRON = "0 4 * * *"  # UTC; most archives of the day before are there by then
 _FUNDING_CADENCE = timedelta(hours=1)
 _CONDITIONS_SECONDS = 60
-_AssetOrCheck = dg.AssetKey | dg.AssetCheckKey
 
 
 def declare(
@@ -53,19 +53,22 @@ def build_condition_sensors(
         "derived_assets",
         target=dg.AssetSelection.assets(*keys),
         description="Makes what is derived: resampled tables whenever the latest day of their klines was materialized "
-        "without them, and the life tables of symbols once a day (04:00 UTC).",
+        "without them, and the life tables of symbols once a day (04:00 UTC), after a failure each hour.",
         default_status=dg.DefaultSensorStatus.RUNNING if automation.enabled else dg.DefaultSensorStatus.STOPPED,
         minimum_interval_seconds=_CONDITIONS_SECONDS,
     )
     return [sensor]
 
 
-def _conditions(datasets: Sequence[Dataset]) -> Mapping[dg.AssetKey, dg.AutomationCondition[_AssetOrCheck]]:
+def _conditions(datasets: Sequence[Dataset]) -> Mapping[dg.AssetKey, dg.AutomationCondition[Any]]:
     sound = dg.AutomationCondition.all_deps_blocking_checks_passed()
     latest = (dg.AutomationCondition.eager() & sound).with_label("latest day of its klines is new and sound")
-    daily = dg.AutomationCondition.on_cron(SYMBOLS_CRON, "UTC").with_label("daily at 04:00 UTC")
+    daily = dg.AutomationCondition.on_cron(SYMBOLS_CRON, "UTC")
+    hour = dg.AutomationCondition.cron_tick_passed("0 * * * *", "UTC")
+    again = hour & dg.AutomationCondition.execution_failed() & ~dg.AutomationCondition.in_progress()
+    daily_until_done = (daily | again).with_label("daily at 04:00 UTC, hourly after a failure")
     resampled = {resampled_key(dataset, interval): latest for dataset in datasets for interval in dataset.resample}
-    return {**resampled, **{dg.AssetKey([*dataset.prefix, "symbols"]): daily for dataset in datasets}}
+    return {**resampled, **{dg.AssetKey([*dataset.prefix, "symbols"]): daily_until_done for dataset in datasets}}
 
 
 def _windows(datasets: Sequence[Dataset], automation: Automation) -> dict[dg.AssetKey, Window]:

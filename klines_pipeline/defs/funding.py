@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import dagster as dg
 
 from klines_pipeline.defs.checks import WITHOUT_PARTITION, check_result, check_specs
-from klines_pipeline.defs.funding_metadata import funding_columns, funding_metadata
+from klines_pipeline.defs.columns import SCHEMA, funding_columns
+from klines_pipeline.defs.funding_metadata import funding_metadata
 from klines_pipeline.defs.keys import op_name, rest_pool
 from klines_pipeline.defs.partitions import RANGE_IS_ONE_RUN, day_partitions, days_of
 from klines_pipeline.defs.reporting import DayReport, report
@@ -92,7 +93,7 @@ def _specs(dataset: FundingDataset) -> list[dg.AssetSpec]:
         "where it has none, with a certificate per symbol that says what is missing and why.",
     }
     kinds = {FundingStage.VISION: {"zip"}, FundingStage.REST: {"parquet"}, FundingStage.FUNDING: {"parquet", "polars"}}
-    table: Mapping[str, object] = {"dagster/column_schema": funding_columns(), "dagster/table_name": str(dataset)}
+    table: Mapping[str, object] = {SCHEMA: funding_columns(), "dagster/table_name": str(dataset)}
     return [
         dg.AssetSpec(
             funding_key(dataset, stage),
@@ -100,7 +101,7 @@ def _specs(dataset: FundingDataset) -> list[dg.AssetSpec]:
             description=descriptions[stage],
             metadata=table if stage is FundingStage.FUNDING else {},
             group_name="_".join(dataset.prefix),
-            kinds={dataset.exchange, *kinds[stage]},
+            kinds=kinds[stage],
             code_version=CODE_VERSION,
         )
         for place, stage in enumerate(stages)

@@ -5,18 +5,9 @@ import polars as pl
 
 from klines_pipeline.defs.metadata import Metadata, worst_symbols
 from klines_pipeline.domain.states import UNUSABLE, ArchiveState
-from klines_pipeline.funding.schema import FUNDING_COLUMNS
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.stages.funding import FundingStage
 from klines_pipeline.stages.funding_results import ArchivedFunding, FundingDay, MergedFunding, ToppedUpFunding
-
-
-def funding_columns(*, with_meaning: bool = True) -> dg.TableSchema:
-    """The table's columns; their meaning stands on the asset, not in each day's event."""
-    return dg.TableSchema([
-        dg.TableColumn(column.name, str(column.dtype), description=column.meaning if with_meaning else None)
-        for column in FUNDING_COLUMNS
-    ])  # fmt: skip
 
 
 def funding_metadata(result: FundingDay) -> dict[FundingStage, Metadata]:
@@ -58,7 +49,6 @@ def _merged(day: MergedFunding) -> Metadata:
     unexplained = [row["missing"] for row in missing.iter_rows(named=True) if not is_explained(row["reason"])]
     return {
         "dagster/partition_row_count": day.rows,
-        "dagster/column_schema": funding_columns(with_meaning=False),
         "rows": day.rows,
         "symbols_ok": day.certificates.height - missing.height,
         "symbols_missing": missing.height,

@@ -21,8 +21,9 @@ _NOWHERE = "-"
 
 
 def sign_run(context: dg.AssetExecutionContext) -> None:
-    """Write into the run which process it is."""
-    context.instance.add_run_tags(context.run.run_id, {PROCESS: signature(os.getpid())})
+    """Write into the run which process it is; with its id, since a run made again inherits the tags of the first."""
+    run_id = context.run.run_id
+    context.instance.add_run_tags(run_id, {PROCESS: f"{signature(os.getpid())} {run_id}"})
 
 
 def signature(pid: int) -> str:
@@ -48,12 +49,12 @@ def give_up_lost_runs(instance: dg.DagsterInstance) -> list[str]:
     """Declare lost runs failed, which frees their pools and days and lets run retries start them again; their ids."""
     lost = list[str]()
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
-        signed = run.tags.get(PROCESS)
-        if signed is None or not is_lost(signed):
+        signed, _, owner = run.tags.get(PROCESS, "").rpartition(" ")
+        if owner != run.run_id or not is_lost(signed):
             continue
         now = instance.get_run_by_id(run.run_id)
         if now is not None and not now.is_finished:  # a process that has just ended said so before
-            instance.report_run_failed(now, f"Its process ({signed.split()[1]}) is gone: killed, or the host stopped.")
+            instance.report_run_failed(now, f"Its process ({signed}) is gone: killed, or the host stopped.")
             lost.append(run.run_id)
     return lost
 

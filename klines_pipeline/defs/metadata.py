@@ -8,7 +8,6 @@ import polars as pl
 
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.klines.certificate import is_explained
-from klines_pipeline.klines.schema import CONTRACT_COLUMNS, KLINE_COLUMNS
 from klines_pipeline.stages.ingest import Stage
 from klines_pipeline.stages.resample import ResampledDay
 from klines_pipeline.stages.results import ArchivedDay, DayResult, MergedDay, ToppedUpDay
@@ -18,25 +17,18 @@ Metadata = Mapping[str, Any]
 _WORST = 10
 
 
-def column_schema(*, contracts: bool, with_meaning: bool = True) -> dg.TableSchema:
-    """The kline table's columns; their meaning stands on the asset, not in each day's event."""
-    return dg.TableSchema([
-        dg.TableColumn(column.name, str(column.dtype), description=column.meaning if with_meaning else None)
-        for column in (*KLINE_COLUMNS, *(CONTRACT_COLUMNS if contracts else ()))
-    ])  # fmt: skip
-
-
-def stage_metadata(result: DayResult, *, contracts: bool) -> dict[Stage, Metadata]:
+def stage_metadata(result: DayResult) -> dict[Stage, Metadata]:
     """Metadata of each stage that finished its part of the day."""
     metadata: dict[Stage, Metadata] = {}
     if result.archived:
-        metadata[Stage.VISION] = _archived(result.archived)
+        metadata[Stage.VISION] = {**_archived(result.archived), **_lag(result.archived)}
     if result.topped_up:
         metadata[Stage.REST] = _topped_up(result.topped_up)
     if result.merged:
-        columns = column_schema(contracts=contracts, with_meaning=False)
-        merged = _merged(result.merged, result.archived, result.topped_up)
-        metadata[Stage.KLINES] = {"dagster/column_schema": columns, **merged}
+        metadata[Stage.KLINES] = {
+            **_merged(result.merged, result.archived, result.topped_up),
+            "seconds": round(result.seconds, 3),
+        }
     return metadata
 
 
@@ -54,6 +46,12 @@ def _archived(day: ArchivedDay) -> Metadata:
         "rows_rejected": day.rejected,
         "rows_duplicate": day.duplicates,
     }
+
+
+def _lag(day: ArchivedDay | None) -> Metadata:
+    """Absent while no archive of the day is: a plot then has a hole, not a lie."""
+    hours = day.lag_hours if day else None
+    return {} if hours is None else {"archive_lag_hours": round(hours, 2)}
 
 
 def _topped_up(day: ToppedUpDay) -> Metadata:
@@ -84,6 +82,8 @@ def _merged(day: MergedDay, archived: ArchivedDay | None, topped_up: ToppedUpDay
         "klines_missing_unexplained": sum(row["missing"] for row in unexplained),
         "rows_from_vision": day.total("from_vision"),
         "rows_from_rest": day.total("from_rest"),
+        "rest_share_pct": round(100 * day.total("from_rest") / day.rows, 4) if day.rows else 0.0,
+        **_lag(archived),
         "rows_confirmed": day.total("confirmed"),
         "rows_flat": day.total("flat"),
         "rows_off_grid": day.off_grid,

@@ -21,15 +21,13 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class ExchangesResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """URLs that replace the real services, by name (vision_list_url, binance_spot_url, ...); none by default.
-
-    `state` is a folder of this machine in which its processes tell each other of a host's bans.
-    """
+    """URLs that replace the real services, by name (vision_list_url, binance_spot_url, ...); none by default."""
 
     endpoints: dict[str, str] = Field(default_factory=dict)
+    state: str | None = None
+    """A folder of this machine in which its processes tell each other of a host's bans."""
     retry_seconds: int = 30
     """Until a requested run that met an outage asks once more."""
-    state: str | None = None
 
     def market(self, dataset: Dataset) -> Market:
         """The dataset's market, connected; nothing is asked yet."""

@@ -28,7 +28,7 @@ def build_symbols(exchange: str, market: str) -> dg.AssetsDefinition:
         description=f"Every symbol {exchange} {market} has ever had archives of, or names today: first and last day, "
         "holes, base, quote, contract, status. Delisted ones stay.",
         group_name=f"{exchange}_{market}",
-        kinds={exchange, "parquet"},
+        kinds={"parquet"},
     )
 
     @dg.multi_asset(

@@ -19,15 +19,23 @@ class Column(NamedTuple):
     name: str
     dtype: pl.DataType
     meaning: str
+    nullable: bool = False
 
 
 FUNDING_COLUMNS = (
     Column("symbol", pl.String(), "as the exchange spells it"),
     Column("funding_time", UTC_TIME, "calc_time floored to the minute, up to 1 s early allowed; with symbol, the key"),
     Column("calc_time", UTC_TIME, "when funding was settled, as given: some ms after the hour"),
-    Column("interval_hours", pl.Int16(), "hours since the settlement before: 1, 2, 4, 6 or 8; null where nobody tells"),
+    Column(
+        "interval_hours",
+        pl.Int16(),
+        "hours since the settlement before: 1, 2, 4, 6 or 8; null where nobody tells",
+        nullable=True,
+    ),
     Column("funding_rate", pl.Float64(), "share of the position's value that longs paid shorts, as really charged"),
-    Column("mark_price", pl.Float64(), "price the position was valued at, from REST; null where not given"),
+    Column(
+        "mark_price", pl.Float64(), "price the position was valued at, from REST; null where not given", nullable=True
+    ),
     Column("source", pl.String(), "`vision` (an archive) or `rest`"),
     Column("revision", pl.Int16(), "version of the archive the row came from, 1 = first seen; 0 for REST"),
     Column("ingested_at", UTC_TIME, "when that archive version, or the REST answer, was first seen"),

@@ -20,9 +20,9 @@ from klines_pipeline.klines.truths import Severity, Truth
 REST_AGREES = Truth(
     "rest_agrees_with_archive",
     Severity.WARN,
-    "REST gives the very klines that the archives have, in a sample: three answers a run at most, none where REST does "
-    "not serve this address. Remedy: compare the rows named with the archive; where the exchange has corrected one of "
-    "the two, the other follows as a new revision of the archive, or never.",
+    "REST gives the very klines that the archives have, in a sample: three answers a requested run at most, none where "
+    "REST does not serve this address. Remedy: compare the rows named with the archive; where the exchange has "
+    "corrected one of the two, the other follows as a new revision of the archive, or never.",
 )
 RESAMPLED_EQUALS = Truth(
     "resampled_equals_published",

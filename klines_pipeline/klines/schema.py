@@ -16,6 +16,7 @@ class Column(NamedTuple):
     name: str
     dtype: pl.DataType
     meaning: str
+    nullable: bool = False
 
 
 KEY_COLUMNS = (
@@ -32,10 +33,16 @@ MARKET_COLUMNS = (
         "quote_volume",
         pl.Float64(),
         "quote asset volume; `cm`: contracts times contract size, null where that is unknown",
+        nullable=True,
     ),
-    Column("trades", pl.Int64(), "number of trades; null where the exchange has none"),
-    Column("taker_buy_volume", pl.Float64(), "base asset volume bought by takers; null where the exchange has none"),
-    Column("taker_buy_quote_volume", pl.Float64(), "quote asset volume bought by takers; null likewise"),
+    Column("trades", pl.Int64(), "number of trades; null where the exchange has none", nullable=True),
+    Column(
+        "taker_buy_volume",
+        pl.Float64(),
+        "base asset volume bought by takers; null where the exchange has none",
+        nullable=True,
+    ),
+    Column("taker_buy_quote_volume", pl.Float64(), "quote asset volume bought by takers; null likewise", nullable=True),
 )
 PROVENANCE_COLUMNS = (
     Column("source", pl.String(), "`vision` (an archive) or `rest`"),

@@ -80,12 +80,13 @@ class Ingest:
             keepers = stack.enter_context(ThreadPoolExecutor(_KEEP_THREADS, "keep"))
             rest = stack.enter_context(ThreadPoolExecutor(_REST_THREADS, "rest"))
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-            done = 0
+            done, began = 0, time.monotonic()
             for start in range(0, len(days), _DAYS_A_SURVEY):
                 for result in self._stream(days[start : start + _DAYS_A_SURVEY], Workshop(pool, keepers, folder), rest):
-                    done += 1
+                    done, ended = done + 1, time.monotonic()
                     self._tell(f"{self.dataset}: {result.day} done, {done} of {len(days)} days")
-                    yield result
+                    yield replace(result, seconds=ended - began)
+                    began = time.monotonic()
 
     def _tell(self, text: str) -> None:
         """At most a line each ten seconds."""

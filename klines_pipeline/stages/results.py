@@ -7,6 +7,7 @@ from datetime import date, datetime
 import polars as pl
 
 from klines_pipeline.domain.states import ArchiveState
+from klines_pipeline.domain.utc_day import day_end
 from klines_pipeline.klines.ledgers import ArchiveEntry, SliceEntry
 
 
@@ -27,6 +28,15 @@ class ArchivedDay:
     def count(self, *states: ArchiveState) -> int:
         """Symbols in one of the states."""
         return sum(entry.state in states for entry in self.entries.values())
+
+    @property
+    def lag_hours(self) -> float | None:
+        """Hours from the day's end to its last archive's publication; None while there is none. Rewritten ones tell
+        when they were rewritten, and do not count.
+        """
+        first_versions = (entry for entry in self.entries.values() if entry.revision == 1)
+        times = [entry.last_modified for entry in first_versions if entry.last_modified]
+        return (max(times) - day_end(self.day)).total_seconds() / 3600 if times else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,8 @@ class DayResult:
     archived: ArchivedDay | None = None
     topped_up: ToppedUpDay | None = None
     merged: MergedDay | None = None
+    seconds: float = 0.0
+    """What the day added to the run's time."""
     failures: Mapping[str, str] = field(default_factory=dict)
     may_pass: bool = False
 

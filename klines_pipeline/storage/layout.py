@@ -14,13 +14,15 @@ from klines_pipeline.domain.interval import AnyInterval
 from klines_pipeline.domain.utc_day import parse_day
 
 PART = "part.parquet"
-INCOMING = "vision/.incoming"
+MIRROR = "vision"
+"""Folder of the mirror."""
+INCOMING = f"{MIRROR}/.incoming"
 _SHORT_DIGEST = 12
 
 
 def mirror(key: str) -> str:
     """An archive, byte for byte, under the exchange's own key."""
-    return f"vision/{_safe(key)}"
+    return f"{MIRROR}/{_safe(key)}"
 
 
 def mirror_checksum(key: str) -> str:

@@ -100,7 +100,11 @@ def read_columns(lake: Lake, path: str, schema: pl.Schema, *, symbol: str | None
             table = pq.read_table(file, columns=schema.names(), filters=wanted, partitioning=None)
     except FileNotFoundError:
         return schema.to_frame()
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        raise _damaged(lake, path, error) from None
+    except OSError as error:
+        if error.errno is not None:  # the disk's own errors have one, those of a footer that makes no sense have none
+            raise
         raise _damaged(lake, path, error) from None
     return pl.DataFrame(table).cast(dict(schema))  # type: ignore[arg-type]
 

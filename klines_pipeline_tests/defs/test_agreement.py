@@ -8,7 +8,6 @@ import dagster as dg
 import pytest
 
 from klines_pipeline.defs.build import build_definitions
-from klines_pipeline.defs.requests import KIND
 from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.klines.agreement import RESAMPLED_EQUALS, REST_AGREES
 from klines_pipeline.settings import Settings
@@ -18,6 +17,7 @@ from klines_pipeline_tests.defs.test_checks import outcomes, selected
 from klines_pipeline_tests.faults.archives import Lines, key_of, rewrite, with_cell
 
 __all__ = ["definitions", "instance"]
+CHAIN = [VISION, REST, KLINES, RESAMPLED]
 HOURS = [dg.AssetKey(["binance", "spot", f"{stage}_1h"]) for stage in ("vision_klines", "rest_klines", "klines")]
 WITH_HOURS = """
 datasets:
@@ -49,7 +49,9 @@ def doubled(lines: Lines) -> Lines:
 def test_a_sample_of_three_answers_stands_for_a_range_of_archives(
     definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange
 ) -> None:
-    passed, found = of(run(definitions, instance, "2024-03-01", "2024-03-05"), REST_AGREES.name)
+    result = run(definitions, instance, "2024-03-01", "2024-03-05", kind=Kind.PUBLISHED)
+
+    passed, found = of(result, REST_AGREES.name)
 
     assert passed
     assert numbers(found)[1:] == (0, 0.0, 3)
@@ -62,7 +64,7 @@ def test_an_archive_that_rest_contradicts_is_a_warning_with_numbers(
 ) -> None:
     rewrite(exchange, key_of("ETHUSDT", "2024-03-02"), doubled)
 
-    result = run(definitions, instance, "2024-03-02", "2024-03-02", VISION, REST, KLINES, RESAMPLED)
+    result = run(definitions, instance, "2024-03-02", "2024-03-02", *CHAIN, kind=Kind.REWRITTEN)
 
     assert result.success
     passed, found = of(result, REST_AGREES.name)
@@ -78,7 +80,7 @@ def test_rest_that_does_not_answer_is_said_and_warns_of_nothing(
 ) -> None:
     exchange.add_fault(kind="blocked", match="/api/v3/klines")
 
-    result = run(definitions, instance, "2024-03-01", "2024-03-02", VISION, REST, KLINES, RESAMPLED)
+    result = run(definitions, instance, "2024-03-01", "2024-03-02", *CHAIN, kind=Kind.HISTORY)
 
     assert result.success
     for name in (REST_AGREES.name, RESAMPLED_EQUALS.name):
@@ -88,20 +90,14 @@ def test_rest_that_does_not_answer_is_said_and_warns_of_nothing(
         assert "does not serve this address (HTTP 451)" in found["not_compared"][0]
 
 
-def test_a_freshness_run_asks_nothing_for_its_checks(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange
+@pytest.mark.parametrize("kind", [Kind.FRESHNESS, None], ids=["freshness", "by hand"])
+def test_neither_a_freshness_run_nor_one_by_hand_asks_rest_for_its_checks(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange, kind: Kind | None
 ) -> None:
-    job = definitions.resolve_implicit_global_asset_job_def()
-
-    result = job.execute_in_process(
-        instance=instance,
-        partition_key="2024-03-02",
-        asset_selection=[VISION, REST, KLINES, RESAMPLED],
-        tags={KIND: Kind.FRESHNESS.value},
-    )
+    result = run(definitions, instance, "2024-03-02", "2024-03-02", *CHAIN, kind=kind)
 
     assert result.success
-    assert asked(exchange) == 0
+    assert exchange.requests()["rest_total"] == 0
     assert not {REST_AGREES.name, RESAMPLED_EQUALS.name} & set(outcomes(result))
     assert "klines_are_fresh" in outcomes(result)
 
@@ -132,7 +128,7 @@ def test_every_hour_that_the_lake_has_of_the_exchange_is_compared_with_ours(
 def test_run_alone_they_take_the_latest_month(
     definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange
 ) -> None:
-    run(definitions, instance, "2024-03-01", "2024-03-03", VISION, REST, KLINES, RESAMPLED)
+    run(definitions, instance, "2024-03-01", "2024-03-03", *CHAIN)
     exchange.reset_requests()
 
     alone = selected(definitions, dg.AssetSelection.checks_for_assets(KLINES, RESAMPLED))

@@ -11,6 +11,7 @@ from klines_pipeline.defs.build import build_definitions
 from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline_tests.defs.patience import without_patience
 
 KLINES, RESAMPLED, SYMBOLS = (
     dg.AssetKey(["binance", "spot", name]) for name in ("klines_1h", "resampled_klines_4h", "symbols")
@@ -72,14 +73,14 @@ class Conditions:
         requested = {key.path[-1]: found.get_requested_partitions(key) for key in (RESAMPLED, SYMBOLS)}
         return {name: {*days} for name, days in requested.items() if days}
 
-    def materialize(self, day: str, *keys: dg.AssetKey, kind: Kind | None = None) -> None:
-        """One run, as a person or a schedule starts it."""
+    def materialize(self, day: str | None, *keys: dg.AssetKey, kind: Kind | None = None) -> bool:
+        """One run, as a person or a schedule starts it; whether it made anything."""
         job = self.definitions.resolve_implicit_global_asset_job_def()
         tags = {"klines/kind": kind.value} if kind else {}
         done = job.execute_in_process(
             instance=self.instance, asset_selection=list(keys), partition_key=day, tags=tags, raise_on_error=False
         )
-        assert done.get_asset_materialization_events()
+        return bool(done.get_asset_materialization_events())
 
 
 @pytest.fixture
@@ -88,29 +89,29 @@ def conditions(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Con
 
 
 def test_klines_of_the_latest_day_alone_bring_what_is_resampled_from_them(conditions: Conditions) -> None:
-    conditions.materialize(TODAY, *CHAIN)
+    assert conditions.materialize(TODAY, *CHAIN)
 
     assert conditions.tick() == {"resampled_klines_4h": {TODAY}}
 
 
 def test_a_run_of_the_whole_chain_brings_nothing_more_however_often(conditions: Conditions) -> None:
     for _ in range(3):
-        conditions.materialize(TODAY, *CHAIN, RESAMPLED, kind=Kind.FRESHNESS)
+        assert conditions.materialize(TODAY, *CHAIN, RESAMPLED, kind=Kind.FRESHNESS)
 
         assert conditions.tick() == {}
         assert conditions.tick(timedelta(minutes=4)) == {}
 
 
 def test_a_request_is_made_once(conditions: Conditions) -> None:
-    conditions.materialize(TODAY, *CHAIN)
+    assert conditions.materialize(TODAY, *CHAIN)
     conditions.tick()
-    conditions.materialize(TODAY, RESAMPLED)
+    assert conditions.materialize(TODAY, RESAMPLED)
 
     assert conditions.tick() == {}
 
 
 def test_old_days_bring_nothing(conditions: Conditions) -> None:
-    conditions.materialize(OLD, *CHAIN)
+    assert conditions.materialize(OLD, *CHAIN)
 
     assert conditions.tick() == {}
 
@@ -122,6 +123,21 @@ def test_the_life_tables_are_made_anew_once_a_day_at_their_hour(conditions: Cond
     assert conditions.tick(timedelta(minutes=2)) == {"symbols": {None}}
     assert conditions.tick(timedelta(hours=23)) == {}
     assert conditions.tick(timedelta(hours=1)) == {"symbols": {None}}
+
+
+def test_a_life_table_that_could_not_be_made_is_asked_for_each_hour(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange
+) -> None:
+    conditions = Conditions(without_patience(definitions, exchange), instance)
+    exchange.add_fault(kind="status", status=503, group="listing")
+    conditions.tick(timedelta(hours=19))
+    assert not conditions.materialize(None, SYMBOLS)
+
+    assert conditions.tick() == {}
+    assert conditions.tick(timedelta(hours=1)) == {"symbols": {None}}
+    exchange.clear_faults()
+    assert conditions.materialize(None, SYMBOLS)
+    assert conditions.tick(timedelta(hours=1)) == {}
 
 
 def test_one_sensor_covers_the_conditions_and_is_on_with_automation(exchange: EmbeddedExchange, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from uuid import uuid4
 
 import dagster as dg
 import pytest
@@ -28,13 +29,11 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def started(instance: dg.DagsterInstance, signed: str | None) -> str:
-    """A run under way."""
-    run = dg.DagsterRun(
-        job_name="__ASSET_JOB",
-        tags={PROCESS: signed} if signed else {},
-        status=dg.DagsterRunStatus.STARTED,
-    )
+def started(instance: dg.DagsterInstance, signed: str | None, *, owner: str = "") -> str:
+    """A run under way, signed by itself or by another."""
+    name = str(uuid4())
+    tags = {PROCESS: f"{signed} {owner or name}"} if signed else {}
+    run = dg.DagsterRun("__ASSET_JOB", name, tags=tags, status=dg.DagsterRunStatus.STARTED)
     return instance.add_run(run).run_id
 
 
@@ -71,6 +70,12 @@ def test_runs_of_other_hosts_and_runs_that_have_not_signed_are_left_to_run_monit
 
     assert give_up_lost_runs(instance) == []
     assert {status(instance, run_id) for run_id in (elsewhere, unsigned)} == {dg.DagsterRunStatus.STARTED}
+
+
+def test_a_run_made_again_is_not_taken_for_the_lost_one_before_it_has_signed(instance: dg.DagsterInstance) -> None:
+    started(instance, signature(os.getpid()) + "0", owner=str(uuid4()))
+
+    assert give_up_lost_runs(instance) == []
 
 
 def test_the_sensor_says_what_it_gave_up(instance: dg.DagsterInstance) -> None:

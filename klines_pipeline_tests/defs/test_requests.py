@@ -111,6 +111,12 @@ def test_other_news_of_the_same_day_do_not_wait(instance: dg.DagsterInstance) ->
     assert len(asker(instance).ask([published(DAYS[0], news="rewritten")]).runs) == 1
 
 
+def test_a_top_up_that_hangs_is_ended_within_the_hour_and_nothing_else_is(instance: dg.DagsterInstance) -> None:
+    requests = asker(instance).ask([Wanted(Kind.FRESHNESS, DAYS[:1], "newer klines"), published(*DAYS[1:])]).runs
+
+    assert [request.tags.get("dagster/max_runtime") for request in requests] == ["3600", None]
+
+
 def test_a_run_that_a_person_began_has_no_kind_and_no_range() -> None:
     by_hand = dg.DagsterRun(job_name="x", tags={"dagster/partition": "2025-03-01"})
 

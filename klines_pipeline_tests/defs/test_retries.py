@@ -7,12 +7,10 @@ import dagster as dg
 import pytest
 
 from klines_pipeline.defs.build import build_definitions
-from klines_pipeline.defs.resources import ExchangesResource
 from klines_pipeline.domain.wanted import Kind
-from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline_tests.conftest import impatient
+from klines_pipeline_tests.defs.patience import ATTEMPTS, without_patience
 
 SPOT = [dg.AssetKey(["binance", "spot", f"{name}_1h"]) for name in ("vision_klines", "rest_klines", "klines")]
 FUNDING = [dg.AssetKey(["binance", "um", name]) for name in ("vision_funding", "rest_funding", "funding")]
@@ -30,8 +28,6 @@ datasets:
 """
 FIRST, BAD, LAST = "2024-03-01", "2024-03-02", "2024-03-03"
 ARCHIVE = f"*ETHUSDT-1h-{BAD}.zip"
-ATTEMPTS = 2
-"""Of one request, hardly any wait in between."""
 
 Run = Callable[..., dg.ExecuteInProcessResult]
 
@@ -42,24 +38,12 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def impatient_exchanges(exchange: EmbeddedExchange) -> ExchangesResource:
-    """Connections that give a request up at once, so that the second try is the step's."""
-
-    class ImpatientExchanges(ExchangesResource):
-        def connect(self, exchange_name: str, market: str) -> Market:
-            return impatient(exchange, f"{exchange_name}/{market}", attempts=ATTEMPTS)
-
-    return ImpatientExchanges(retry_seconds=0)
-
-
 @pytest.fixture
 def run(exchange: EmbeddedExchange, tmp_path: Path, instance: dg.DagsterInstance) -> Run:
     config = tmp_path / "klines.yaml"
     config.write_text(CONFIG, "utf-8")
     built = build_definitions(Settings.from_env({**exchange.environment(), "KLINES_CONFIG": str(config)}))
-    resources = {**(built.resources or {}), "exchanges": impatient_exchanges(exchange)}
-    definitions = dg.Definitions(assets=built.assets, resources=resources, executor=built.executor)
-    job = definitions.resolve_implicit_global_asset_job_def()
+    job = without_patience(built, exchange).resolve_implicit_global_asset_job_def()
 
     def run(
         kind: Kind | None = Kind.PUBLISHED, keys: list[dg.AssetKey] = SPOT, first: str = FIRST, last: str = LAST

@@ -2,7 +2,15 @@
 
 import polars as pl
 
-from klines_pipeline.klines.schema import KLINE_COLUMNS, KLINE_SCHEMA, REST, WIRE_SCHEMA, with_provenance
+from klines_pipeline.funding.schema import FUNDING_COLUMNS
+from klines_pipeline.klines.schema import (
+    CONTRACT_COLUMNS,
+    KLINE_COLUMNS,
+    KLINE_SCHEMA,
+    REST,
+    WIRE_SCHEMA,
+    with_provenance,
+)
 from klines_pipeline_tests.klines.frames import at, klines
 
 CONTRACT = {
@@ -29,6 +37,16 @@ def test_columns_types_and_order_are_the_published_ones() -> None:
 
 def test_every_column_says_what_it_holds() -> None:
     assert all(column.meaning for column in KLINE_COLUMNS)
+
+
+def test_what_may_be_null_says_so() -> None:
+    columns = (*KLINE_COLUMNS, *CONTRACT_COLUMNS, *FUNDING_COLUMNS)
+
+    assert [
+        column.name
+        for column in columns
+        if column.nullable != ("null" in column.meaning or "likewise" in column.meaning)
+    ] == []
 
 
 def test_wire_rows_with_provenance_are_table_rows() -> None:

@@ -70,6 +70,24 @@ def test_rest_is_left_alone_once_it_cannot_answer(
     assert len(found.not_compared) == requests
 
 
+@pytest.mark.parametrize(("venue", "symbol"), [("binance/um", "BTCUSDT"), ("binance/cm", "BTCUSD_PERP")])
+def test_what_a_market_counts_in_is_no_difference(
+    exchange: EmbeddedExchange, ingest: Run, lake: Lake, venue: str, symbol: str
+) -> None:
+    """COIN-M's tables have quote volumes that its REST does not name, and columns of contracts."""
+    dataset = make_dataset(symbol, interval="5m", market=venue.partition("/")[2])
+    ingest(dataset, "2025-03-01")
+    day, market = date(2025, 3, 1), impatient(exchange, venue)
+    resample_day(lake, dataset, HOUR, day)
+
+    with closing(market.api):
+        archived = compare_archives(lake, market, dataset, [day])
+        resampled = compare_resampled(lake, dataset, HOUR, [day], market)
+
+    assert (archived.rows, archived.differing, archived.not_compared) == (288, 0, [])
+    assert (resampled.rows, resampled.differing, resampled.not_compared) == (24, 0, [])
+
+
 def test_the_same_days_give_the_same_sample(exchange: EmbeddedExchange, ingest: Run, lake: Lake) -> None:
     ingest(BOTH, "2024-03-01")
     for symbol in BOTH.symbols:

@@ -16,7 +16,7 @@ from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, REVISION_SCHEMA, 
 from klines_pipeline.klines.schema import KLINE_SCHEMA, REST
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import klines_to_parquet, read_metadata, read_table, to_parquet
+from klines_pipeline.storage.tables import klines_to_parquet, read_columns, read_metadata, read_table, to_parquet
 from klines_pipeline_tests.conftest import make_dataset
 from klines_pipeline_tests.klines.frames import DAY, at, klines
 
@@ -165,3 +165,23 @@ def test_a_ledger_with_a_date_column_in_a_date_folder_is_read_by_all(lake: Lake)
     scanned = pl.scan_parquet(files, hive_partitioning=True).filter(date=DAY.date())
     assert scanned.select("date", "rows_changed").collect().rows() == [(DAY.date(), 4)]
     assert read_table(lake, PATHS.revisions, REVISION_SCHEMA)["date"].to_list() == [DAY.date()]
+
+
+def test_some_columns_of_one_symbol_are_read_without_the_others(lake: Lake) -> None:
+    rows, wanted = many(3, 5, 20_000, 20_000), pl.Schema({name: KLINE_SCHEMA[name] for name in ("symbol", "close")})
+    lake.publish(PATHS.klines, klines_to_parquet(rows, {}))
+
+    assert_frame_equal(read_columns(lake, PATHS.klines, wanted), rows.select("symbol", "close"))
+    assert_frame_equal(
+        read_columns(lake, PATHS.klines, KLINE_SCHEMA, symbol="S0001"), rows.filter(pl.col("symbol") == "S0001")
+    )
+    assert read_columns(lake, PATHS.klines, KLINE_SCHEMA, symbol="S0009").is_empty()
+
+
+def test_no_file_has_no_rows_and_a_damaged_one_is_named(lake: Lake) -> None:
+    assert read_columns(lake, PATHS.klines, KLINE_SCHEMA).schema == KLINE_SCHEMA
+    content = klines_to_parquet(many(5), {})
+    for damaged in (content[:-20], b"PAR1" + bytes(200) + b"PAR1", b"", content[:40] + bytes(40) + content[80:]):
+        lake.publish(PATHS.klines, damaged)
+        with pytest.raises(DamagedFileError, match=r"part\.parquet is damaged .* Delete it"):
+            read_columns(lake, PATHS.klines, KLINE_SCHEMA)
