@@ -6,7 +6,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-emit-index-url --no-header pyproject.toml --extra exchange --extra charts
 
-.PHONY: help demo test check format dev bench lock screenshots clean
+.PHONY: help demo test test-slow check format dev unattended screenshots bench lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,6 +17,9 @@ demo: .venv/demo ## a few days of several symbols through Dagster, offline, in a
 test: .venv/dev check ## check, then every test
 	@scripts/debian_packages.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: .venv/dev ## the tests that take minutes each: thirty simulated days, real daemons
+	$(BIN)/python -m pytest -m slow
 
 check: .venv/dev ## lint, format, types, imports, and that the code location loads
 	$(BIN)/ruff check
@@ -29,8 +32,15 @@ format: .venv/dev ## format and mend what lint can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-dev: .venv/demo ## the Dagster UI and daemon on the real services
+dev: .venv/demo ## the Dagster UI and daemon on the real services; EXCHANGE=embedded: offline, on days of ten minutes
+ifeq ($(EXCHANGE),embedded)
+	@$(BIN)/python -m klines_pipeline.demo.live
+else
 	$(BIN)/dagster dev
+endif
+
+unattended: .venv/dev ## DAYS=30 SYMBOLS=50: simulated days that nobody attends to, and what became of them
+	$(BIN)/python -m klines_pipeline_tests.unattended --days $(or $(DAYS),30) --symbols $(or $(SYMBOLS),50)
 
 screenshots: .venv/dev ## the pictures of the UI in docs/, taken anew
 	@scripts/debian_packages.sh

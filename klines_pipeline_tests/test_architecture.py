@@ -39,9 +39,10 @@ READ_SETTINGS = {
     "query.read",
     "query.funding",
     "demo.__main__",
+    "demo.live",
     "demo.tables",
 }
-START_THE_SIMULATOR = {"cli", "demo.__main__"}
+START_THE_SIMULATOR = {"cli", "demo.__main__", "demo.live"}
 LATE_IMPORTS = {"__init__.__getattr__", "cli.run_exchange", "defs.pictures.pictures_of"}
 """Functions that import for a documented reason: readers without Dagster, and optional extras."""
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc", "core", "handler", "processor"}

@@ -1,6 +1,7 @@
 """Assets of a dataset: one multi_asset, three steps of one flow. The work is `stages.ingest`.
 
-A range of days is one run, streamed day after day; one day is the special case.
+A range of days is one run, streamed day after day; one day is the special case. Launched again after a failure or a
+kill, a run asks only for what the lake has not.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -52,6 +52,7 @@ def build_funding_schedules(dataset: FundingDataset, automation: Automation) -> 
         days = examined_days(dataset.start, now.date(), automation.safety_net_days)
         said = said_by_dagster(context.instance, dataset.start, assets, days, {})
         market = exchanges.market(dataset.paragraphs[0])
+        market.api.hasten()
         with closing(market.api):
             news = archive_news(opened, market, dataset, now.date(), automation.revisit_days)
             wanted = [*news, *funding_repairs(opened, market, dataset, days, now.date(), said)]

@@ -111,7 +111,10 @@ class RestHost:
             raise
 
     def _admit(self, weight: int, budget: Budget, endpoint: str | None) -> None:
-        """Wait until `weight` fits and no process of this machine was told to be silent; BannedError during a ban."""
+        """Wait until `weight` fits and no process of this machine was told to be silent; BannedError during a ban.
+
+        Who does not wait for a 429 does not wait for another process' silence either: RateLimitedError.
+        """
         while True:
             budget.take(weight)
             try:
@@ -122,6 +125,9 @@ class RestHost:
             if wait <= 0:
                 return
             budget.settle(weight, None)
+            if self.policy.rate_limit_waits == 0:
+                host = urlsplit(self.url).netloc
+                raise RateLimitedError(f"{host} asks for {wait:.0f} s of silence (HTTP 429).", retry_after=wait)
             budget.close(wait)
 
     def _read(self, response: httpx.Response) -> Any:

@@ -4,6 +4,7 @@ Publication and archive gaps are `bucket`'s affair; nothing here knows a clock o
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
@@ -69,6 +70,14 @@ class Market:
     def set_rows(self, symbol: str, interval: str, day: date, read: Callable[[], Klines]) -> None:
         """Make what `read` returns the rows of a symbol, interval and day; it is called once, when first needed."""
         self._set_rows[symbol, interval, day] = lru_cache(maxsize=1)(read)
+
+    def delist(self, symbol: str, at: datetime) -> None:
+        """End a symbol's present listing at an instant (UTC)."""
+        listing = self.listings[symbol]
+        *before, last = listing.lives
+        self.listings[symbol] = replace(listing, lives=(*before, replace(last, end=at)))
+        for drawn in (self._drawn, self._minutes, self._seconds, self._coarse):
+            drawn.cache_clear()
 
     def days_set(self, symbol: str, interval: str) -> list[date]:
         """Days whose rows were set by hand."""

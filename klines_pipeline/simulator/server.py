@@ -181,6 +181,10 @@ class EmbeddedExchange:
         """Let a symbol-day's kline archives appear at `until` (UTC), or never."""
         self._venue.hold_publication(symbol, day, until=until, market=market)
 
+    def delist(self, symbol: str, at: datetime, *, market: str = "spot") -> None:
+        """End a symbol's listing at an instant (UTC), best one that lies ahead."""
+        self.market_of(market).delist(symbol, at)
+
     def requests(self) -> dict[str, Any]:
         """What was asked since the start or the last reset; control requests not counted."""
         return self._venue.tally.counts()

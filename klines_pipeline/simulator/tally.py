@@ -42,8 +42,9 @@ class Tally:
     def counts(self) -> dict[str, Any]:
         """Everything, as plain values.
 
-        `duplicate_downloads` holds archives sent whole more than once, `funding` counts REST requests for funding, and
-        `by_market` has the endpoints, archives and checksums of each market asked.
+        `downloads` counts how often each archive was sent whole, `duplicate_downloads` holds those sent more than once,
+        `funding` counts REST requests for funding, and `by_market` has the endpoints, archives and checksums of each
+        market asked.
         """
         with self._lock:
             return {
@@ -56,5 +57,6 @@ class Tally:
                 "by_status": dict(self._statuses),
                 "by_method": dict(self._methods),
                 "by_path": dict(self._paths),
+                "downloads": dict(self._downloads),
                 "duplicate_downloads": {path: times for path, times in self._downloads.items() if times > 1},
             }

@@ -85,14 +85,10 @@ def test_no_run_is_asked_for_while_the_one_before_is_under_way(
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [
-        ({"kind": "status", "status": 429, "headers": {"Retry-After": "30"}}, "30 s of silence"),
-        ({"kind": "status", "status": 503}, "HTTP 503"),
-        ({"kind": "blocked"}, "HTTP 451"),
-    ],
-    ids=["429", "503", "451"],
+    [({"kind": "status", "status": 503}, "HTTP 503"), ({"kind": "blocked"}, "HTTP 451")],
+    ids=["503", "451"],
 )
-def test_while_rest_does_not_answer_a_tick_says_so_and_waits_for_nothing(
+def test_while_rest_does_not_answer_a_tick_says_so_and_the_next_one_asks_again(
     exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path, fault: dict[str, object], words: str
 ) -> None:
     definitions = built(exchange, tmp_path, CONFIG)
@@ -103,6 +99,20 @@ def test_while_rest_does_not_answer_a_tick_says_so_and_waits_for_nothing(
 
     exchange.clear_faults()
     assert isinstance(tick(definitions, instance, FRESH, exchange), list)
+
+
+def test_a_tick_does_not_wait_for_the_end_of_a_silence_and_asks_nothing_until_then(
+    exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    definitions = built(exchange, tmp_path, CONFIG)
+    exchange.add_fault(kind="status", status=429, headers={"Retry-After": "170"}, group="rest")
+
+    assert "170 s of silence" in str(tick(definitions, instance, FRESH, exchange))
+    exchange.clear_faults()
+    exchange.reset_requests()
+
+    assert "s of silence (HTTP 429)" in str(tick(definitions, instance, FRESH, exchange))
+    assert exchange.requests()["rest_total"] == 0
 
 
 def test_a_day_that_this_machine_does_not_know_yet_is_skipped_with_a_sentence(
