@@ -43,10 +43,10 @@ def wanted_for_freshness(lake: Lake, dataset: Dataset, now: datetime, *, archive
 
     A day nobody has looked for in the bucket is wanted with its archives; so is, once an hour, a day in progress that
     symbols may join. What REST failed to say of an ended day is the same news at each tick, so that the requests for
-    it come ever more seldom.
+    it come ever more seldom. A day whose first kline is still open is not wanted yet.
     """
-    oldest = max(dataset.start, (now - LONGEST_DELAY).date())
-    days = {day: _look_up(lake, dataset, day, now) for day in days_between(oldest, now.date())}
+    oldest, newest = max(dataset.start, (now - LONGEST_DELAY).date()), (now - dataset.interval.duration).date()
+    days = {day: _look_up(lake, dataset, day, now) for day in days_between(oldest, newest)}
     unseen = [day for day, found in days.items() if found is None and now.date() - day <= _FIRST_LOOK]
     behind = [day for day, found in days.items() if found and found.due and not _only_failed(found, now)]
     failed = [day for day, found in days.items() if found and found.due and _only_failed(found, now)]

@@ -92,6 +92,16 @@ def test_after_midnight_the_ended_day_is_completed_once_and_then_waits_for_its_a
     assert exchange.requests()["rest"] == {"time": 1, "klines": 2}
 
 
+@pytest.mark.parametrize("second", [0, 59])
+def test_a_day_is_wanted_from_its_first_closed_kline_on(tick: Tick, second: int) -> None:
+    """At midnight sharp, a clock that tells seconds may not have reached the day yet: its run would fail."""
+    dataset = make_dataset("BTCUSDT", "ETHUSDT", start="2025-03-04")
+    tick(dataset, at(4, 23, 55))
+
+    assert tick(dataset, at(5, 0, 0, second)) == [(["2025-03-04"], False)]
+    assert tick(dataset, at(5, 0, 1, 0)) == [(["2025-03-05"], True)]
+
+
 def test_a_machine_that_was_off_over_midnight_completes_the_day_it_had_begun(lake: Lake, tick: Tick) -> None:
     dataset = make_dataset("BTCUSDT", start="2025-03-04")
     tick(dataset, at(4, 20))
