@@ -15,7 +15,6 @@ from klines_pipeline.domain.symbol import check_symbol
 from klines_pipeline.domain.utc_day import day_start, parse_day
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
 from klines_pipeline.klines.schema import KLINE_SCHEMA
-from klines_pipeline.query.as_of import AsOf
 from klines_pipeline.query.completeness import check_complete
 from klines_pipeline.query.tables import collect_days, klines_schema, scan_days
 from klines_pipeline.settings import Settings, lake_options
@@ -89,10 +88,24 @@ def scan(
     if instant is None:
         rows = scan_days(source, table, *where, days=days, schema=schema)
     else:
-        rows = AsOf(source, where, wanted, instant, schema).rows(days)
+        rows = _known_at(instant, source, where, wanted, days, schema)
     chosen = rows.filter(pl.col("symbol").is_in(wanted), pl.col("open_time") >= first, pl.col("open_time") < last)
     ordered = chosen.sort("symbol", "open_time", maintain_order=True)
     return ordered.select(list(columns) if columns else schema.names())
+
+
+def _known_at(
+    instant: datetime,
+    lake: Lake,
+    where: tuple[str, str, str],
+    symbols: Sequence[str],
+    days: Sequence[date],
+    schema: pl.Schema,
+) -> pl.LazyFrame:
+    """Rows of then. Imported late: opening old archives takes the exchange's reader, and with it two HTTP clients."""
+    from klines_pipeline.query.as_of import AsOf
+
+    return AsOf(lake, where, symbols, instant, schema).rows(days)
 
 
 def load(

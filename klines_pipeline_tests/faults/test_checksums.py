@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.states import ChecksumPolicy
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.examine import examine_days
@@ -75,7 +76,9 @@ def test_a_check_warns_whatever_the_policy(
     spoil(exchange, how)
     results = run(dataset, DAY)
 
-    findings = {found.rule: found.examples for found in examine_days(lake, dataset, [results[0].day])}
+    findings = {
+        found.rule: found.examples for found in examine_days(lake, dataset, [results[0].day], Automation().cadence)
+    }
 
     assert findings["archive_matches_checksum"] == [f"{DAY} ETHUSDT: 1"]
 

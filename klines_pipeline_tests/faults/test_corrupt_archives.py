@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from klines_pipeline.domain.automation import Automation
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.examine import examine_days
 from klines_pipeline.storage.lake import Lake
@@ -102,7 +103,9 @@ def test_what_is_no_archive_is_never_used_and_rest_fills_the_day(
     assert exchange.requests()["by_path"][f"/{ETH}"] == 2
     assert not list(Path(lake.base, "vision").rglob("ETHUSDT*"))
     assert not list(tmp_path.rglob("*evil*"))
-    findings = {finding.rule: finding.examples for finding in examine_days(lake, dataset, [result.day])}
+    findings = {
+        finding.rule: finding.examples for finding in examine_days(lake, dataset, [result.day], Automation().cadence)
+    }
     assert findings["archive_matches_checksum"] == [f"{DAY} ETHUSDT: 1"]
 
     exchange.put_object(ETH, whole)

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from klines_pipeline.domain.automation import Automation
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.examine import examine_days
 from klines_pipeline.storage.lake import Lake
@@ -108,7 +109,7 @@ def test_a_verified_archive_is_not_given_up_for_one_without_its_checksum(
     assert table_files(lake) == before
     assert (entry["state"], entry["revision"]) == ("ok", 1)
     assert "checksum_mismatch" in entry["error"]
-    findings = {found.rule: found.examples for found in examine_days(lake, dataset, [result.day])}
+    findings = {found.rule: found.examples for found in examine_days(lake, dataset, [result.day], Automation().cadence)}
     assert findings["archive_matches_checksum"] == [f"{DAY} ETHUSDT: 1"]
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from klines_pipeline.domain.automation import Automation
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.examine import examine_days
 from klines_pipeline.storage.lake import Lake
@@ -45,7 +46,7 @@ def test_what_nobody_has_was_a_halt_of_the_exchange(
     assert (halted["missing_ranges"], halted["reason"]) == ([HALT], "exchange_halt")
     assert (both["from_vision"], both["from_rest"], both["missing"]) == (1372, 20, 48)
     assert (both["missing_ranges"], both["reason"]) == ([HALT], "exchange_halt")
-    findings = {found.rule: found.breaches for found in examine_days(lake, dataset, [result.day])}
+    findings = {found.rule: found.breaches for found in examine_days(lake, dataset, [result.day], Automation().cadence)}
     assert findings["klines_are_complete_or_explained"] == 0
     assert_recovers(dataset, HALT_DAY)
 
