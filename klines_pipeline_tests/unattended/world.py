@@ -81,19 +81,22 @@ def plan_of(exchange: EmbeddedExchange, scale: Scale) -> Plan:
 
 
 def _troubles(scale: Scale) -> list[Trouble]:
-    dark, silent = scale.days // 2, scale.days // 3
+    """At 12:00 the tick itself is refused, at 16:00 every other request: the tick passes, and its run meets them."""
+    dark, silent = scale.at(scale.days // 2), scale.at(scale.days // 3)
+    refusal = {"kind": "status", "status": 429, "group": "rest", "headers": {"Retry-After": "0.05"}}
     return [
         Trouble(
-            scale.at(dark, 1),
-            scale.at(dark, 7),
+            dark + timedelta(hours=1),
+            dark + timedelta(hours=7),
             "the listing answers 403",
             {"kind": "status", "status": 403, "group": "listing"},
         ),
+        Trouble(silent + timedelta(hours=11.9), silent + timedelta(hours=12.4), "REST answers 429", refusal),
         Trouble(
-            scale.at(silent, 11.9),
-            scale.at(silent, 12.4),
-            "REST answers 429",
-            {"kind": "status", "status": 429, "group": "rest", "headers": {"Retry-After": "0.05"}},
+            silent + timedelta(hours=15.9),
+            silent + timedelta(hours=16.4),
+            "REST answers every other request with 429",
+            {**refusal, "probability": 0.5},
         ),
     ]
 
