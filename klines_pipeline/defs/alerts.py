@@ -17,7 +17,7 @@ from klines_pipeline.exchanges.webhook import post
 LOG = logging.getLogger(__name__)
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_RUNS = 200
+_RUNS = 100
 """Ended runs looked at in one tick, some 2 ms each; the next one goes on."""
 
 

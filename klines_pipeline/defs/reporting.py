@@ -46,7 +46,7 @@ def report(
             _try_again(context, retry_seconds, error)
         _record_good_days(context, keys, reports)
         raise dg.Failure(str(error), allow_retries=False) from error
-    except Exception:  # whatever it was, days that are done stay done
+    except BaseException:  # whatever it was, a cancelled run too: days that are done stay done
         _record_good_days(context, keys, reports)
         raise
     if not reports:

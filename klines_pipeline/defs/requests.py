@@ -4,7 +4,7 @@ Dagster remembers a run key for ever, failed or not, so a key carries the news a
 from the runs themselves: there is no second memory to lose.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -29,8 +29,9 @@ _UNFINISHED = [
 ]
 _FIRST_WAIT = timedelta(minutes=5)
 _LONGEST_WAIT = timedelta(hours=6)
+_ONE_DAY = timedelta(days=1)
 _ATTEMPTS = 8
-"""5, 10, 20 ... minutes apart: half a day. After that the safety net asks once a day."""
+"""5, 10, 20 ... minutes apart: half a day. After that once a day, for ever: what is wanted is never given up."""
 _MOST_RUNS = 10
 """In one tick: Dagster takes 0.13 s to queue each. Years of history are queued within some ticks."""
 
@@ -84,19 +85,22 @@ class Asker:
 
     def on_their_way(self) -> set[date]:
         """Days of this dataset in runs that have not ended."""
-        return {day for run in self._unfinished({}) for day in days_of_run(run)}
+        return {day for run in self._unfinished() for day in days_of_run(run)}
 
     def is_under_way(self, kind: Kind) -> bool:
         """Whether a run of that kind has not ended."""
-        return bool(self._unfinished({KIND: kind.value}))
+        return any(kind_of_run(run) is kind for run in self._unfinished())
 
-    def _unfinished(self, tags: Mapping[str, str]) -> Sequence[dg.DagsterRun]:
-        return self.instance.get_runs(dg.RunsFilter(tags={DATASET: self.dataset, **tags}, statuses=_UNFINISHED))
+    def _unfinished(self) -> list[dg.DagsterRun]:
+        """Found by status alone: among 100,000 runs a tag that all of them carry takes most of a second."""
+        unfinished = self.instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+        return [run for run in unfinished if run.tags.get(DATASET) == self.dataset]
 
     def _ask_stretch(self, wish: Wanted, stretch: Sequence[date], requested: Requested) -> bool:
         """Whether it is asked for."""
         news = wish.digest(stretch)
-        before = self.instance.get_runs(dg.RunsFilter(tags={DATASET: self.dataset, NEWS: news}))
+        # The rarer tag first: Dagster intersects in this order, 0.4 s or nothing among 60,000 runs.
+        before = self.instance.get_runs(dg.RunsFilter(tags={NEWS: news, DATASET: self.dataset}))
         if wish.once and any(run.status is dg.DagsterRunStatus.SUCCESS for run in before):
             return False
         attempt, held = self._next_attempt(before)
@@ -126,9 +130,8 @@ class Asker:
         if not before:
             return 1, None
         last = max(datetime.fromisoformat(run.tags[REQUESTED_AT]) for run in before)
-        due = last + min(_FIRST_WAIT * 2 ** (len(before) - 1), _LONGEST_WAIT)
-        if len(before) >= _ATTEMPTS:
-            return 0, f"given up after {len(before)} attempts; the safety net tries once a day."
+        stubborn = len(before) >= _ATTEMPTS
+        due = last + (_ONE_DAY if stubborn else min(_FIRST_WAIT * 2 ** (len(before) - 1), _LONGEST_WAIT))
         if self.now < due:
             return 0, f"attempt {len(before)} did not settle it; the next is due at {due:%Y-%m-%d %H:%M} UTC."
         return len(before) + 1, None

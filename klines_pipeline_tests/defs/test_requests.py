@@ -93,15 +93,21 @@ def test_a_failed_request_gets_another_key_after_a_while_that_doubles(instance: 
     assert len(set(keys)) == 4
 
 
-def test_after_eight_attempts_the_same_news_is_left_to_the_safety_net(instance: dg.DagsterInstance) -> None:
+def test_after_eight_attempts_the_same_news_is_asked_for_once_a_day_and_never_given_up(
+    instance: dg.DagsterInstance,
+) -> None:
     for attempt in range(8):
         [request] = asker(instance, later=timedelta(hours=6 * attempt)).ask([published(*DAYS)]).runs
         run(instance, request, dg.DagsterRunStatus.FAILURE)
 
-    given_up = asker(instance, later=timedelta(days=30)).ask([published(*DAYS)])
+    for day in range(1, 4):
+        last = timedelta(hours=42 + 24 * day)
+        early = asker(instance, later=last - timedelta(hours=1)).ask([published(*DAYS)])
+        [request] = asker(instance, later=last).ask([published(*DAYS)]).runs
+        run(instance, request, dg.DagsterRunStatus.FAILURE)
 
-    assert given_up.runs == []
-    assert "given up after 8 attempts" in given_up.held_back[0]
+        assert early.runs == []
+        assert "the next is due at" in early.held_back[0]
 
 
 def test_other_news_of_the_same_day_do_not_wait(instance: dg.DagsterInstance) -> None:
