@@ -22,7 +22,7 @@ from klines_pipeline.stages.safety_net import Said, never_asked, repairs, unexpl
 from klines_pipeline.stages.verdict import is_current
 from klines_pipeline.storage.funding_layout import funding_folder
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import day_of
+from klines_pipeline.storage.layout import PART, day_of
 from klines_pipeline.storage.tables import read_table
 
 _PROOF = "ledger/funding_certificates"
@@ -59,7 +59,8 @@ def _wish(kind: Kind, days: Sequence[date], reason: str, news: str, *, with_arch
 
 def certified_days(lake: Lake, dataset: FundingDataset) -> set[date]:
     """Days that somebody has looked at."""
-    return {day for name in lake.folders(funding_folder(_PROOF, *dataset.prefix)) if (day := day_of(name))}
+    names = lake.folders(funding_folder(_PROOF, *dataset.prefix), holding=PART)
+    return {day for name in names if (day := day_of(name))}
 
 
 def _is_listed(lake: Lake, dataset: FundingDataset, day: date, named: Iterable[str]) -> bool:

@@ -18,7 +18,7 @@ _VERSION = ["date", "symbol", "etag", "size"]
 
 
 def read_marks(lake: Lake, dataset: Dataset, days: Sequence[date]) -> pl.DataFrame:
-    """A row a symbol-day; every day has a ledger. DamagedFileError names a file that cannot be read."""
+    """A row a symbol-day; none for a day without a ledger. DamagedFileError names a file that cannot be read."""
     if not days:
         return MARK_SCHEMA.to_frame()
     paths = [DayPaths.of(dataset, day).archives for day in days]
@@ -32,10 +32,10 @@ def read_marks(lake: Lake, dataset: Dataset, days: Sequence[date]) -> pl.DataFra
     day = pl.col(_FILE).str.extract(DAY_OF_FILE).str.to_date("%Y-%m-%d").alias("date")
     try:
         return rows.select(day, *_NAMES).collect()
-    except pl.exceptions.PolarsError:
-        for path in paths:
-            read_table(lake, path, ARCHIVE_SCHEMA)
-        raise
+    except (pl.exceptions.PolarsError, OSError):  # a file is damaged, or has gone since its folder was listed
+        ledgers = [read_table(lake, path, ARCHIVE_SCHEMA).select(_NAMES) for path in paths]
+        dated = [ledger.select(pl.lit(day).alias("date"), *_NAMES) for day, ledger in zip(days, ledgers, strict=True)]
+        return pl.concat([MARK_SCHEMA.to_frame(), *dated])
 
 
 def unlike(listed: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from klines_pipeline.exchanges.protocols import KlineArchive, Listed
 from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.ingest import Ingest
+from klines_pipeline.stages.marks import read_marks
 from klines_pipeline.stages.published_days import Tick
 from klines_pipeline.stages.rewritten import revisit
 from klines_pipeline.stages.rounds import Rounds
@@ -73,6 +74,16 @@ def looking(exchange: EmbeddedExchange, lake: Lake, two_days: Path) -> Looking:
     """Over that lake."""
     shutil.copytree(two_days, lake.base, dirs_exist_ok=True)
     return Looking(exchange, lake)
+
+
+def test_a_day_whose_ledger_was_never_finished_is_no_day_and_one_that_goes_meanwhile_is_none(looking: Looking) -> None:
+    """A full disk, or a kill between the folder and the file, leaves the folder alone."""
+    ledgers = Path(looking.lake.base, "ledger/archives/exchange=binance/market=spot/interval=1h")
+    Path(ledgers, "date=2025-02-11").mkdir()
+
+    assert looking.tick().words == "2025-02-10 to 2025-02-10: 2 symbols compared."
+    held = read_marks(looking.lake, DATASET, days(RECENT, "2025-02-11"))
+    assert held["date"].unique().to_list() == [*days(RECENT)]
 
 
 def days(*texts: str) -> tuple[date, ...]:
