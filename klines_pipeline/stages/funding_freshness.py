@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
+import polars as pl
+
+from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.lateness import LONGEST_DELAY
 from klines_pipeline.domain.states import NEVER_ASKED, NEVER_CAME
 from klines_pipeline.domain.utc_day import days_between
@@ -136,7 +139,11 @@ def funding_repairs(
     universe, certified = FundingUniverse(market, dataset, lambda _: None), certified_days(lake, dataset)
     wrong: dict[date, Sequence[str]] = {}
     for day in days:
-        proof = read_table(lake, paths_of(dataset, day).certificates, CERTIFICATE_SCHEMA)
-        lacks = [*never_asked(universe.named(day), proof), *unexplained(proof)]
+        try:
+            proof = read_table(lake, paths_of(dataset, day).certificates, CERTIFICATE_SCHEMA)
+            asked_for = proof if dataset.has_filters else proof.filter(pl.col("symbol").is_in(universe.named(day)))
+            lacks = [*never_asked(universe.named(day), proof), *unexplained(asked_for)]
+        except DamagedFileError as error:
+            lacks = [str(error)]
         wrong[day] = [*said.get(day, ()), *(lacks if day in certified else ["was never materialized"])]
     return repairs(wrong, today)

@@ -112,10 +112,9 @@ class Lake:
         with self._reached():
             if self.is_local:
                 try:
-                    names = os.listdir(root)
+                    return sorted(folder.name for folder in Path(root).iterdir() if (folder / holding).exists())
                 except FileNotFoundError:
                     return []
-                return sorted(name for name in names if os.path.exists(f"{root}/{name}/{holding}"))
             found = self.fs.find(root)  # one listing of everything: a request a thousand files
         depth = root.count("/") + 2
         parts = (name.split("/") for name in found if name.count("/") == depth)

@@ -143,7 +143,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file_and_the_next_one_goes
         assert content == content[:1] * HUNDRED_KILOBYTES
         target.unlink()
     assert lake.publish("klines/part.parquet", b"whole") is True
-    names = os.listdir(Path(lake.base, "klines"))
+    names = [path.name for path in Path(lake.base, "klines").iterdir()]
     assert names.count("part.parquet") == 1
     assert all(name == "part.parquet" or name.startswith(".") for name in names)
 
