@@ -1,4 +1,4 @@
-"""What ticks of schedules share: the exchange's time, why one has to wait, what Dagster knows of the days.
+"""What ticks share: the exchange's time, why one has to wait, what Dagster knows of the days.
 
 A schedule's body asks `stages` which days are wanted; what stands here is how it is put to Dagster.
 """

@@ -95,7 +95,7 @@ def test_a_straggler_that_comes_while_a_run_of_its_day_is_under_way_is_asked_for
 ) -> None:
     """Of a day so old a look lasts an hour; this one found something and could do nothing about it."""
     daemon.exchange.hold_publication("币安人生USDT", date(2025, 3, 4), until=at(7, 9))
-    for now in (at(4, 12), at(6, 12), at(6, 12, 1), at(7, 8), at(7, 8, 1)):
+    for now in (at(4, 12), at(5, 12), at(5, 12, 1), at(6, 12), at(7, 8), at(7, 8, 1)):
         daemon.runs(now)
     tags = {DATASET: "binance/spot/klines_1d", FIRST: "2025-03-04", LAST: "2025-03-04"}
     run = dg.DagsterRun(job_name="__ASSET_JOB", tags=tags, status=dg.DagsterRunStatus.STARTED)
