@@ -48,7 +48,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The lake: days whose archives were looked at ever, and the ledgers of the newest of them, as a frame and as symbols by day."""
+    """The lake: days whose archives were looked at ever; ledgers of the newest, as a frame and as symbols by day."""
 
     stored: frozenset[date]
     finished: frozenset[date]
@@ -128,7 +128,9 @@ class _Watch:
         certified = frozenset(stored_days(self.lake, "ledger/certificates", *where))
         lately = [day for day in stored if stored[-1] - day <= LONGEST_DELAY]
         versions = held_versions(self.lake, dataset, lately)
-        return _Known(frozenset(stored), certified.intersection(stored), versions, open_days(versions, lately, dataset.symbols))
+        return _Known(
+            frozenset(stored), certified.intersection(stored), versions, open_days(versions, lately, dataset.symbols)
+        )
 
     def _probe(self, known: _Known, turn: int) -> Listed:
         """The time, and a witness for the days of which nothing is held: another each tick, for one may be late."""

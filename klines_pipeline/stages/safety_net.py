@@ -11,18 +11,23 @@ import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.states import RUN_MAY_CLOSE, Reason
 from klines_pipeline.domain.utc_day import days_between
-from klines_pipeline.domain.wanted import Kind, Wanted
+from klines_pipeline.domain.wanted import Kind, Wanted, newest_first
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_table
+from klines_pipeline.storage.tables import read_many, stored_days
 
 Said = Mapping[date, Sequence[str]]
 """What others know to be wrong with a day, in words."""
 
 _NAMED_DAYS = 5
+_SLICES = 7
+"""Older days are gone through within so many days."""
+_PROOF = "ledger/certificates"
+_COLUMNS = pl.Schema({name: CERTIFICATE_SCHEMA[name] for name in ("symbol", "expected", "reason")})
 
 
 def examined_days(start: date, today: date, count: int) -> list[date]:
@@ -30,9 +35,37 @@ def examined_days(start: date, today: date, count: int) -> list[date]:
     return list(days_between(max(start, today - timedelta(days=count)), today - timedelta(days=1)))
 
 
+def older_days(lake: Lake, dataset: Dataset, before: date, today: date, longest: int) -> list[date]:
+    """A seventh of the days merged before `before`, another one on each day of a week: whole stretches of `longest`
+    days of the calendar, as `newest_first` has them.
+    """
+    stored = stored_days(lake, _PROOF, *dataset.prefix, str(dataset.interval))
+    turn = today.toordinal() % _SLICES
+    old = (day for day in stored if dataset.start <= day < before)
+    return [day for day in old if day.toordinal() // longest % _SLICES == turn]
+
+
+def symbols_held(lake: Lake, dataset: Dataset) -> int:
+    """Symbols of a day: those klines.yaml names, else those certified on the newest day."""
+    stored = stored_days(lake, _PROOF, *dataset.prefix, str(dataset.interval))
+    if dataset.symbols or not stored:
+        return len(dataset.symbols)
+    return read_many(lake, [DayPaths.of(dataset, stored[-1]).certificates], _COLUMNS).height
+
+
 def wanted_repairs(lake: Lake, dataset: Dataset, days: Sequence[date], today: date, said: Said) -> list[Wanted]:
     """The days that are missing, incomplete without an explanation, or not resampled, and those `said` names."""
-    return repairs({day: [*said.get(day, ()), *_wrong(lake, dataset, day)] for day in days}, today)
+    return repairs(_problems(lake, dataset, days, said), today)
+
+
+def older_repairs(
+    lake: Lake, dataset: Dataset, days: Sequence[date], today: date, said: Said, longest: int
+) -> list[Wanted]:
+    """The same of days long ago, newest first, a wish a stretch; a gap counts only if another run may close it."""
+    wrong = _problems(lake, dataset, days, said, RUN_MAY_CLOSE)
+    bad = [day for day, problems in wrong.items() if problems]
+    stretches = newest_first(bad, longest)
+    return [wish for stretch in stretches for wish in repairs({day: wrong[day] for day in stretch}, today)]
 
 
 def repairs(wrong: Said, today: date) -> list[Wanted]:
@@ -46,19 +79,35 @@ def repairs(wrong: Said, today: date) -> list[Wanted]:
     return [Wanted(Kind.REPAIR, days, reason, dict.fromkeys(days, f"found on {today}"))]
 
 
-def _wrong(lake: Lake, dataset: Dataset, day: date) -> Iterator[str]:
-    paths = DayPaths.of(dataset, day)
-    rows = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
-    if rows.is_empty() and lake.size(paths.certificates) is None:
-        yield "was never materialized"
-        return
+def _problems(
+    lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, closable: Collection[Reason] = tuple(Reason)
+) -> dict[date, list[str]]:
+    """What is wrong with each day, nothing twice; gaps with none of the `closable` reasons are left alone."""
+    where = (*dataset.prefix, str(dataset.interval))
+    merged = set(stored_days(lake, _PROOF, *where)).intersection(days)
+    read = read_many(lake, [DayPaths.of(dataset, day).certificates for day in sorted(merged)], _COLUMNS)
+    by_day = {rows["date"][0]: rows for rows in read.partition_by("date")}
+    daily = [interval for interval in dataset.resample if isinstance(interval, Interval)]
+    made = {interval: set(stored_days(lake, "resampled_klines", *dataset.prefix, str(interval))) for interval in daily}
+    problems = {day: [*said.get(day, ())] for day in days}
+    for day, found in problems.items():
+        if day not in merged:
+            found.append("was never materialized")
+            continue
+        found += _of_certificates(dataset, by_day.get(day, read.clear()), closable)
+        found += [f"resampled_klines_{interval} is missing" for interval in daily if day not in made[interval]]
+    return {day: [*dict.fromkeys(found)] for day, found in problems.items()}
+
+
+def _of_certificates(dataset: Dataset, rows: pl.DataFrame, closable: Collection[Reason]) -> Iterator[str]:
+    """Certificates that reach less far than the others are of symbols that no run asks for any more."""
     yield from never_asked(dataset.symbols, rows)
-    if unfinished := rows.filter(pl.col("expected") < dataset.interval.bars_per_day).height:
+    asked = rows.filter(pl.col("expected") == pl.col("expected").max())
+    if dataset.symbols:
+        asked = asked.filter(pl.col("symbol").is_in(list(dataset.symbols)))
+    if unfinished := asked.filter(pl.col("expected") < dataset.interval.bars_per_day).height:
         yield f"is certified in part only, {_symbols(unfinished)}"
-    yield from unexplained(rows)
-    for interval in dataset.resample:
-        if isinstance(interval, Interval) and lake.size(paths.resampled(interval)) is None:
-            yield f"resampled_klines_{interval} is missing"
+    yield from unexplained(asked.filter(pl.col("reason").str.contains_any([str(reason) for reason in closable])))
 
 
 def never_asked(named: Collection[str], certificates: pl.DataFrame) -> Iterator[str]:

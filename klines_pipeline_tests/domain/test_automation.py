@@ -22,7 +22,7 @@ from klines_pipeline.domain.automation import Automation, symbol_day_seconds
     ],
 )
 def test_a_run_of_history_takes_about_five_minutes_and_a_small_dataset_whole_months(
-    symbols: int, bars_per_day: int, archived: bool, days: int
+    symbols: int, bars_per_day: int, *, archived: bool, days: int
 ) -> None:
     assert Automation().days_of_history(symbols, symbol_day_seconds(bars_per_day, archived=archived)) == days
 
