@@ -69,6 +69,8 @@ class Asker:
     longest: int
     without_archives: Sequence[dg.AssetKey] = ()
     """The assets for days that are wanted without a look at the bucket."""
+    most_runs: int = _MOST_RUNS
+    """In one tick."""
 
     def ask(self, wanted: Iterable[Wanted]) -> Requested:
         """Run requests for days that are not on their way, each day once."""
@@ -80,7 +82,7 @@ class Asker:
             if len(free) < len(wish.days):
                 requested.held_back.append(f"{len(wish.days) - len(free)} day(s) {wish.kind} are on their way.")
             for stretch in stretches(free, self.longest):
-                if len(requested.runs) >= _MOST_RUNS:
+                if len(requested.runs) >= self.most_runs:
                     requested.held_back.append(f"{stretch[0]} to {stretch[-1]}: in the next tick.")
                     requested.postponed.extend(stretch)
                 elif self._ask_stretch(wish, stretch, requested):

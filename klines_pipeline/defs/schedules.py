@@ -4,6 +4,7 @@ Which days are wanted, `stages.freshness` and `stages.safety_net` say. Schedules
 `funding_schedules`.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 import dagster as dg
@@ -12,22 +13,26 @@ from klines_pipeline.defs.keys import asset_key, chain, op_name, resampled_key
 from klines_pipeline.defs.requests import Asker
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.defs.ticks import Answer, asked_time, said_by_dagster, schedule, why_not_yet
-from klines_pipeline.domain.automation import Automation
+from klines_pipeline.domain.automation import Automation, symbol_day_seconds
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.exchanges.protocols import MarketWords
 from klines_pipeline.stages.freshness import wanted_for_freshness
 from klines_pipeline.stages.ingest import Stage
-from klines_pipeline.stages.safety_net import examined_days, wanted_repairs
+from klines_pipeline.stages.safety_net import examined_days, older_days, older_repairs, symbols_held, wanted_repairs
 
 SAFETY_NET_CRON = "30 11 * * *"
 """Half past eleven UTC: the archives of the day before are out by then, as a rule."""
+_MOST_REPAIRS = 100
+"""Runs asked for in one tick, which comes once a day: 13 s to queue them."""
 
 
 def build_schedules(dataset: Dataset, words: MarketWords, automation: Automation) -> list[dg.ScheduleDefinition]:
     """freshness and safety_net of one dataset."""
     assets = chain(dataset, words)
     on_rest = [key for key in assets if key != asset_key(dataset, Stage.VISION)]
+
+    seconds = symbol_day_seconds(dataset.interval.bars_per_day, archived=words.archived)
 
     def asker(context: dg.ScheduleEvaluationContext, now: datetime) -> Asker:
         return Asker(context.instance, str(dataset), assets, now, automation.days_per_run, without_archives=on_rest)
@@ -50,11 +55,16 @@ def build_schedules(dataset: Dataset, words: MarketWords, automation: Automation
     def ask_for_repairs(
         context: dg.ScheduleEvaluationContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> Answer:
-        now = asked_time(exchanges.market(dataset), or_heard=True)
-        days = examined_days(dataset.start, now.date(), automation.safety_net_days)
-        said = said_by_dagster(context.instance, dataset.start, assets, days, _made_of(dataset))
-        wanted = wanted_repairs(lake.open(), dataset, days, now.date(), said)
-        return asker(context, now).ask(wanted).tick(f"The last {len(days)} days lack nothing that a run could bring.")
+        now, opened = asked_time(exchanges.market(dataset), or_heard=True), lake.open()
+        today, longest = now.date(), automation.days_of_history(symbols_held(opened, dataset), seconds)
+        days = examined_days(dataset.start, today, automation.safety_net_days)
+        older = older_days(opened, dataset, min(days, default=dataset.start), today, longest)
+        said = said_by_dagster(context.instance, dataset.start, assets, [*older, *days], _made_of(dataset))
+        lately = wanted_repairs(opened, dataset, days, today, said)
+        wanted = [*lately, *older_repairs(opened, dataset, older, today, said, longest)]
+        more = f" Nor do {len(older)} days before them; each is looked at once a week." if older else ""
+        limited = replace(asker(context, now), longest=longest, most_runs=_MOST_REPAIRS)
+        return limited.ask(wanted).tick(f"The last {len(days)} days lack nothing that a run could bring.{more}")
 
     minutes = automation.freshness_minutes
     return [
@@ -76,8 +86,9 @@ def build_schedules(dataset: Dataset, words: MarketWords, automation: Automation
             assets,
             automation,
             f"Once a day, looks at the last {automation.safety_net_days} days of klines_{dataset.interval} of "
-            f"{' '.join(dataset.prefix)} and asks again for those that are missing, damaged, failed, or incomplete "
-            "though REST has not been heard on it all. A run asks only for what the lake has not.",
+            f"{' '.join(dataset.prefix)}, and at a seventh of all days before them, and asks again for those that are "
+            "missing, damaged, failed, not resampled, or incomplete though REST has not been heard on it all. A run "
+            "asks only for what the lake has not.",
         ),
     ]
 

@@ -48,8 +48,8 @@ def build_published_days(dataset: Dataset, words: MarketWords, automation: Autom
 
 def _description(dataset: Dataset, words: MarketWords, automation: Automation) -> str:
     history = (
-        f"Days of {dataset} since {dataset.start} that nobody has looked at yet are requested newest first, "
-        f"{automation.days_per_run} in one run."
+        f"Days of {dataset} since {dataset.start} that were never merged are requested newest first, at most "
+        f"{automation.days_per_run} in one run, fewer of many symbols."
     )
     if not words.archived:
         return f"Asks {dataset.exchange} for the time. {history}"

@@ -78,7 +78,8 @@ def said_by_dagster(
     days: Sequence[date],
     made_of: Mapping[dg.AssetKey, dg.AssetKey],
 ) -> dict[date, list[str]]:
-    """Days whose last run failed, and those of which an asset is older than the one it is made of."""
+    """Days whose last run failed, and those of which an asset is not there, or older than the one
+    it is made of."""
     said: dict[date, list[str]] = {day: [] for day in days}
     partitions, keys = day_partitions(start), [str(day) for day in days]
     states = {asset: instance.get_status_by_partition(asset, keys, partitions) or {} for asset in assets}
@@ -89,8 +90,9 @@ def said_by_dagster(
     for asset, source in made_of.items():
         made, before = (_recorded(instance, key, keys) for key in (asset, source))
         for day in days:
-            if str(day) in made and made[str(day)] < before.get(str(day), 0):
-                said[day].append(f"{asset.path[-1]} is older than {source.path[-1]}")
+            if str(day) in before and made.get(str(day), 0) < before[str(day)]:
+                older = f"is older than {source.path[-1]}" if str(day) in made else "is missing"
+                said[day].append(f"{asset.path[-1]} {older}")
     return said
 
 

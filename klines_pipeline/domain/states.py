@@ -74,6 +74,9 @@ class Reason(StrEnum):
 EXPLAINED = frozenset({Reason.EXCHANGE_HALT, Reason.NOT_LISTED, Reason.DELISTED})
 """Reasons that say the exchange itself never had such a kline, each with evidence."""
 
+RUN_MAY_CLOSE = frozenset({Reason.NOT_PUBLISHED, Reason.BLOCKED, Reason.UNAVAILABLE})
+"""Reasons of which another run may find the klines. For the others archives must be rewritten, or REST has answered."""
+
 
 class ChecksumPolicy(StrEnum):
     """What to do with an archive whose checksum is absent or differs."""

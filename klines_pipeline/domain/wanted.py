@@ -20,7 +20,7 @@ class Kind(StrEnum):
     REPAIR = "repair"
     """A run failed, or the certificates name gaps nobody has explained."""
     HISTORY = "history"
-    """Nobody has looked at the day yet."""
+    """The day was never merged: nobody has looked at it, or the run failed."""
 
 
 PRIORITY = {kind: len(Kind) - place for place, kind in enumerate(Kind)}

@@ -10,6 +10,9 @@ import polars as pl
 from klines_pipeline.domain.utc_day import days_between
 from klines_pipeline.klines.certificate import is_explained
 
+_UNCERTIFIED = "uncertified"
+"""Klines of a day that is over, of which its certificate does not speak."""
+
 
 class Cell(IntEnum):
     """One symbol-day."""
@@ -20,7 +23,7 @@ class Cell(IntEnum):
     EXPLAINED = 2
     """Klines are missing, and the exchange itself never had them."""
     MISSING = 3
-    """Klines are missing, and nobody has explained why."""
+    """Klines are missing, and nobody has explained why; or the day is over and was certified in part only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,17 @@ class Grid:
     """Symbols that lack no more than those shown."""
 
 
-def completeness(certificates: pl.DataFrame, first: date, last: date, *, symbols: int) -> Grid:
-    """Days `first` to `last` of at most so many `symbols`; `certificates` have a column `date`."""
+def completeness(
+    certificates: pl.DataFrame, first: date, last: date, *, symbols: int, bars_per_day: int, newest: date
+) -> Grid:
+    """Days `first` to `last` of at most so many `symbols`; `certificates` have a column `date`. Days before `newest`
+    are over and owe `bars_per_day` klines.
+    """
     columns = tuple(days_between(first, last))
-    shown = certificates.filter(pl.col("date").is_between(first, last))
+    uncertified = (bars_per_day - pl.col("expected")).clip(0)
+    shown = certificates.filter(pl.col("date").is_between(first, last)).with_columns(
+        pl.when(pl.col("date") < newest).then(uncertified).otherwise(0).alias(_UNCERTIFIED)
+    )
     known = {(row["symbol"], row["date"]): _cell(row) for row in shown.iter_rows(named=True)}
     ranks = _lacking(shown)
     worst = sorted(ranks, key=lambda symbol: (*(-lack for lack in ranks[symbol]), symbol))
@@ -47,6 +57,8 @@ def completeness(certificates: pl.DataFrame, first: date, last: date, *, symbols
 
 
 def _cell(row: Mapping[str, object]) -> Cell:
+    if row[_UNCERTIFIED]:
+        return Cell.MISSING
     if not row["missing"]:
         return Cell.COMPLETE
     return Cell.EXPLAINED if is_explained(str(row["reason"])) else Cell.MISSING
@@ -55,7 +67,9 @@ def _cell(row: Mapping[str, object]) -> Cell:
 def _lacking(certificates: pl.DataFrame) -> dict[str, tuple[int, int]]:
     """Klines that a symbol lacks without a reason of the exchange's, and in all."""
     lacking = dict[str, tuple[int, int]]()
-    for symbol, missing, reason in certificates.select("symbol", "missing", "reason").iter_rows():
+    columns = certificates.select("symbol", "missing", "reason", _UNCERTIFIED)
+    for symbol, missing, reason, uncertified in columns.iter_rows():
         unexplained, total = lacking.get(symbol, (0, 0))
-        lacking[symbol] = (unexplained + (0 if is_explained(reason) else missing), total + missing)
+        unknown = uncertified + (0 if is_explained(reason) else missing)
+        lacking[symbol] = (unexplained + unknown, total + missing + uncertified)
     return lacking

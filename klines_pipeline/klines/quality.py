@@ -89,14 +89,17 @@ def archive_matches_checksum(tables: DayTables) -> pl.DataFrame:
 
 @rule(Severity.WARN)
 def klines_are_complete_or_explained(tables: DayTables) -> pl.DataFrame:
-    """Every expected kline is there, or its absence is the exchange's own, by evidence. Remedy: `klines certificate`
-    names the gaps and reasons; materialize the day again once the cause has passed."""
-    unexplained = [
-        {"symbol": row["symbol"], "breaches": row["missing"]}
-        for row in tables.certificates.iter_rows(named=True)
-        if row["missing"] and not is_explained(row["reason"])
+    """Every kline of a day that is over is there, and of a day in progress every one closed when it was last looked at,
+    or its absence is the exchange's own, by evidence. Remedy: `klines certificate` names the gaps and reasons;
+    materialize the day again once the cause has passed."""
+    lacking = [
+        {"symbol": symbol, "breaches": (0 if is_explained(reason) else missing) + max(tables.owed - expected, 0)}
+        for symbol, expected, missing, reason in tables.certificates.select(
+            "symbol", "expected", "missing", "reason"
+        ).iter_rows()
     ]
-    return pl.DataFrame(unexplained, schema={"symbol": pl.String, "breaches": pl.UInt32})
+    found = pl.DataFrame(lacking, schema={"symbol": pl.String, "breaches": pl.UInt32})
+    return found.filter(pl.col("breaches") > 0)
 
 
 @rule(Severity.WARN)

@@ -28,6 +28,8 @@ class DayTables(NamedTuple):
     """In CLOSES; without symbols that have no kline on the day before."""
     due: datetime | None = None
     """Open time that every symbol must have reached, UTC; None once the day is over."""
+    owed: int = 0
+    """Klines that each certificate must speak of; 0 while the day may be in progress."""
 
 
 class Severity(StrEnum):

@@ -30,7 +30,14 @@ class Picture(NamedTuple):
 def heat_map(lake: Lake, dataset: Dataset, last: date) -> Picture:
     """Completeness of each symbol in the 30 days up to `last`: the 60 symbols that lack most."""
     first = max(dataset.start, last - timedelta(days=_DAYS - 1))
-    grid = completeness(certificates(lake, dataset, first=first, last=last), first, last, symbols=_ROWS)
+    grid = completeness(
+        certificates(lake, dataset, first=first, last=last),
+        first,
+        last,
+        symbols=_ROWS,
+        bars_per_day=dataset.interval.bars_per_day,
+        newest=stored_days(lake, "ledger/certificates", *dataset.prefix, str(dataset.interval))[-1],
+    )
     shown = f"{len(grid.symbols)} symbols"
     if grid.left_out:
         shown = f"the {len(grid.symbols)} of {len(grid.symbols) + grid.left_out} symbols that lack most"

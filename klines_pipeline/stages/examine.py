@@ -49,8 +49,10 @@ def examine_days(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: ti
 
 
 def _tables(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedelta) -> Iterator[DayTables]:
-    """Each day's, in order; of a day before one that is not examined itself only the columns needed are read."""
+    """Each day's, in order; of a day before one that is not examined itself only the columns needed are read. A day is
+    over once the lake has a later one."""
     known, closes = None, CLOSES.to_frame()
+    newest = max(stored_days(lake, "ledger/certificates", *dataset.prefix, str(dataset.interval)), default=date.min)
     for day in days:
         paths, before = DayPaths.of(dataset, day), day - timedelta(days=1)
         if known != before:
@@ -63,6 +65,7 @@ def _tables(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedel
             certificates=certificates,
             closes_before=closes,
             due=due_time(day, certificates, dataset.interval, cadence),
+            owed=dataset.interval.bars_per_day if day < newest else 0,
         )
         yield tables
         known, closes = day, last_closes(tables.klines)

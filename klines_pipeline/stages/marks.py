@@ -9,12 +9,11 @@ from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA
-from klines_pipeline.stages.news import readable_versions
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import DAY_OF_FILE, DayPaths
+from klines_pipeline.storage.layout import DayPaths
+from klines_pipeline.storage.tables import read_legible
 
-_FILE, _NAMES = "__file", ("symbol", "state", "etag", "size", "error")
-MARK_SCHEMA = pl.Schema({"date": pl.Date(), **{name: ARCHIVE_SCHEMA[name] for name in _NAMES}})
+_MARKS = pl.Schema({name: ARCHIVE_SCHEMA[name] for name in ("symbol", "state", "etag", "size", "error")})
 _VERSION = ["date", "symbol", "etag", "size"]
 
 
@@ -22,22 +21,7 @@ def read_marks(
     lake: Lake, dataset: Dataset, days: Sequence[date]
 ) -> tuple[pl.DataFrame, Mapping[date, DamagedFileError]]:
     """A row a symbol-day, none for a day without a ledger; and what is wrong with ledgers that cannot be read."""
-    if not days:
-        return MARK_SCHEMA.to_frame(), {}
-    paths = [DayPaths.of(dataset, day).archives for day in days]
-    rows = pl.scan_parquet(
-        [lake.uri(path) for path in paths],
-        glob=False,
-        hive_partitioning=False,
-        include_file_paths=_FILE,
-        storage_options=lake.reader_options(),
-    )
-    day = pl.col(_FILE).str.extract(DAY_OF_FILE).str.to_date("%Y-%m-%d").alias("date")
-    try:
-        return rows.select(day, *_NAMES).collect(), {}
-    except (pl.exceptions.PolarsError, OSError):  # a file is damaged, or has gone since its folder was listed
-        held, damaged = readable_versions(lake, dataset, days)
-        return held.select(MARK_SCHEMA.names()), damaged
+    return read_legible(lake, [DayPaths.of(dataset, day).archives for day in days], _MARKS)
 
 
 def unlike(listed: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Which days should be taken in because archives appeared, or because nobody ever looked at them: one tick of watching.
+"""Which days should be taken in because archives appeared, or because they were never merged: one tick of watching.
 
 One listing request tells the time and whether a day has begun to appear; only then are all its symbols looked at. What
 was taken in stands in the ledgers; the cursor carries politeness alone.
@@ -11,7 +11,7 @@ from functools import partial
 
 import polars as pl
 
-from klines_pipeline.domain.automation import Automation
+from klines_pipeline.domain.automation import Automation, symbol_day_seconds
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.lateness import LONGEST_DELAY
@@ -57,9 +57,11 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The lake: days looked at ever, and the ledgers of the newest of them, as a frame and as symbols by day."""
+    """The lake: days whose archives were looked at ever; ledgers of the newest, as a frame and as symbols by day."""
 
     stored: frozenset[date]
+    finished: frozenset[date]
+    """Those with certificates: merged, whatever is missing. A run whose REST part failed leaves the ledger alone."""
     versions: pl.DataFrame
     lately: Sequence[OpenDay]
     damaged: Mapping[date, DamagedFileError]
@@ -128,19 +130,24 @@ class _Watch:
         opened = _open(known, ended, waiting) if self.glance.archives_exist else []
         policy = Policy(self.automation, probe.now)
         found = look_at(opened, begun, known.versions, looks, policy, self.glance)
-        history = sorted(set(ended) - known.stored - waiting)
-        wanted = [*found.wanted(), *_history(history, self.automation.days_per_run)]
+        history = sorted(set(ended) - known.finished - waiting)
+        seconds = symbol_day_seconds(self.dataset.interval.bars_per_day, archived=self.glance.archives_exist)
+        longest = self.automation.days_of_history(len(symbols), seconds)
+        wanted = [*found.wanted(), *_history(history, longest)]
         looks = looks.with_days(found.looked, [day.day for day in opened], found.after)
         words = " ".join([_words(found, waiting, history, yesterday), *map(str, known.damaged.values())])
         return Tick(probe.now, wanted, words, str(looks), self.glance.requests, found.aged)
 
     def _read_lake(self) -> _Known:
         dataset = self.dataset
-        stored = stored_days(self.lake, "ledger/archives", dataset.exchange, dataset.market, str(dataset.interval))
+        where = (*dataset.prefix, str(dataset.interval))
+        stored = stored_days(self.lake, "ledger/archives", *where)
+        certified = frozenset(stored_days(self.lake, "ledger/certificates", *where))
         lately = [day for day in stored if stored[-1] - day <= LONGEST_DELAY]
         versions, damaged = readable_versions(self.lake, dataset, lately)
         legible = [day for day in lately if day not in damaged]
-        return _Known(frozenset(stored), versions, open_days(versions, legible, dataset.symbols), damaged)
+        lasting = open_days(versions, legible, dataset.symbols)
+        return _Known(frozenset(stored), certified.intersection(stored), versions, lasting, damaged)
 
     def _probe(self, known: _Known, turn: int) -> Listed:
         """The time, and a witness for the days of which nothing is held: another each tick, for one may be late."""

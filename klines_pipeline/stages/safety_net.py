@@ -4,7 +4,7 @@ Only what the lake says is looked at here; what Dagster says of the same days is
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,8 +13,9 @@ import polars as pl
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.states import RUN_MAY_CLOSE
 from klines_pipeline.domain.utc_day import days_between
-from klines_pipeline.domain.wanted import Kind, Wanted
+from klines_pipeline.domain.wanted import Kind, Wanted, newest_first
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, SliceEntry
@@ -22,12 +23,18 @@ from klines_pipeline.klines.slices import answered_ranges
 from klines_pipeline.stages.topup import load_slices
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_table
+from klines_pipeline.storage.tables import read_legible, read_many, stored_days
 
 Said = Mapping[date, Sequence[str]]
 """What others know to be wrong with a day, in words."""
+Closable = Callable[[date, pl.DataFrame], pl.DataFrame]
+"""Of a day's certificates, those with gaps that another run may close."""
 
 _NAMED_DAYS = 5
+_SLICES = 7
+"""Older days are gone through within so many days."""
+_PROOF = "ledger/certificates"
+_COLUMNS = pl.Schema({name: CERTIFICATE_SCHEMA[name] for name in ("symbol", "expected", "missing_ranges", "reason")})
 
 
 def examined_days(start: date, today: date, count: int) -> list[date]:
@@ -35,11 +42,46 @@ def examined_days(start: date, today: date, count: int) -> list[date]:
     return list(days_between(max(start, today - timedelta(days=count)), today - timedelta(days=1)))
 
 
+def older_days(lake: Lake, dataset: Dataset, before: date, today: date, longest: int) -> list[date]:
+    """A seventh of the days merged before `before`, another one on each day of a week: whole stretches of `longest`
+    days of the calendar, as `newest_first` has them.
+    """
+    stored = stored_days(lake, _PROOF, *dataset.prefix, str(dataset.interval))
+    turn = today.toordinal() % _SLICES
+    old = (day for day in stored if dataset.start <= day < before)
+    return [day for day in old if day.toordinal() // longest % _SLICES == turn]
+
+
+def symbols_held(lake: Lake, dataset: Dataset) -> int:
+    """Symbols of a day: those klines.yaml names, else those certified on the newest day."""
+    stored = stored_days(lake, _PROOF, *dataset.prefix, str(dataset.interval))
+    if dataset.symbols or not stored:
+        return len(dataset.symbols)
+    return read_many(lake, [DayPaths.of(dataset, stored[-1]).certificates], _COLUMNS).height
+
+
 def wanted_repairs(lake: Lake, dataset: Dataset, days: Sequence[date], today: date, said: Said) -> list[Wanted]:
     """The days that are missing, damaged, incomplete though REST could still be asked, or not resampled, and those
     `said` names. Gaps on which REST has been heard no run closes: certificates and checks tell of them.
     """
-    return repairs({day: [*said.get(day, ()), *_wrong(lake, dataset, day)] for day in days}, today)
+
+    def unheard(day: date, rows: pl.DataFrame) -> pl.DataFrame:
+        slices = load_slices(lake, dataset, day).values() if rows["missing_ranges"].list.len().sum() else ()
+        unasked = [_may_be_closed(row, slices) for row in rows.iter_rows(named=True)]
+        return rows.filter(pl.Series(unasked, dtype=pl.Boolean))
+
+    return repairs(_problems(lake, dataset, days, said, unheard), today)
+
+
+def older_repairs(
+    lake: Lake, dataset: Dataset, days: Sequence[date], today: date, said: Said, longest: int
+) -> list[Wanted]:
+    """The same of days long ago, newest first, a wish a stretch; a gap counts only if another run may close it."""
+    closable = pl.col("reason").str.contains_any([str(reason) for reason in RUN_MAY_CLOSE])
+    wrong = _problems(lake, dataset, days, said, lambda _, rows: rows.filter(closable))
+    bad = [day for day, problems in wrong.items() if problems]
+    stretches = newest_first(bad, longest)
+    return [wish for stretch in stretches for wish in repairs({day: wrong[day] for day in stretch}, today)]
 
 
 def repairs(wrong: Said, today: date) -> list[Wanted]:
@@ -53,30 +95,44 @@ def repairs(wrong: Said, today: date) -> list[Wanted]:
     return [Wanted(Kind.REPAIR, days, reason, dict.fromkeys(days, f"found on {today}"))]
 
 
-def _wrong(lake: Lake, dataset: Dataset, day: date) -> Iterator[str]:
-    paths = DayPaths.of(dataset, day)
-    try:
-        rows = _asked_for(dataset, read_table(lake, paths.certificates, CERTIFICATE_SCHEMA))
-        slices = load_slices(lake, dataset, day).values()
-    except DamagedFileError as error:
-        yield str(error)
-        return
-    if rows.is_empty() and lake.size(paths.certificates) is None:
-        yield "was never materialized"
-        return
+def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, closable: Closable) -> Said:
+    """What is wrong with each day, nothing twice; gaps that are not `closable` are left alone."""
+    where = (*dataset.prefix, str(dataset.interval))
+    merged = sorted(set(stored_days(lake, _PROOF, *where)).intersection(days))
+    read, damaged = read_legible(lake, [DayPaths.of(dataset, day).certificates for day in merged], _COLUMNS)
+    by_day = {rows["date"][0]: rows for rows in read.partition_by("date")}
+    daily = [interval for interval in dataset.resample if isinstance(interval, Interval)]
+    made = {interval: set(stored_days(lake, "resampled_klines", *dataset.prefix, str(interval))) for interval in daily}
+    problems = {day: [*said.get(day, ())] for day in days}
+    for day, found in problems.items():
+        if day not in merged:
+            found.append("was never materialized")
+            continue
+        try:
+            if day in damaged:
+                raise damaged[day]
+            found += _of_certificates(dataset, day, by_day.get(day, read.clear()), closable)
+        except DamagedFileError as error:
+            found.append(str(error))
+            continue
+        found += [f"resampled_klines_{interval} is missing" for interval in daily if day not in made[interval]]
+    return {day: [*dict.fromkeys(found)] for day, found in problems.items()}
+
+
+def _of_certificates(dataset: Dataset, day: date, rows: pl.DataFrame, closable: Closable) -> Iterator[str]:
+    """What is wrong with the certificates of a day that was merged."""
     yield from never_asked(dataset.symbols, rows)
-    if unfinished := rows.filter(pl.col("expected") < dataset.interval.bars_per_day).height:
+    asked = _asked_for(dataset, rows)
+    if unfinished := asked.filter(pl.col("expected") < dataset.interval.bars_per_day).height:
         yield f"is certified in part only, {_symbols(unfinished)}"
-    open_gaps = [_may_be_closed(row, slices) for row in rows.iter_rows(named=True)]
-    yield from unexplained(rows.filter(pl.Series(open_gaps, dtype=pl.Boolean)))
-    for interval in dataset.resample:
-        if isinstance(interval, Interval) and lake.size(paths.resampled(interval)) is None:
-            yield f"resampled_klines_{interval} is missing"
+    yield from unexplained(closable(day, asked))
 
 
 def _asked_for(dataset: Dataset, certificates: pl.DataFrame) -> pl.DataFrame:
-    """Those of symbols that klines.yaml names; a filter chose its own when the day was made."""
-    return certificates.filter(pl.col("symbol").is_in(dataset.symbols)) if dataset.chosen is None else certificates
+    """Those of symbols that klines.yaml names; of a filter, those that reach as far as any."""
+    if dataset.chosen is None:
+        return certificates.filter(pl.col("symbol").is_in(dataset.symbols))
+    return certificates.filter(pl.col("expected") == pl.col("expected").max())
 
 
 def _may_be_closed(certificate: Mapping[str, Any], slices: Collection[SliceEntry]) -> bool:

@@ -3,7 +3,7 @@
 Bytes are deterministic: the same frame and metadata give the same file.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from io import BytesIO
 
@@ -16,10 +16,11 @@ from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.klines.ledgers import ADDED_LATER
 from klines_pipeline.klines.schema import KLINE_SCHEMA, schema_like
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import PART, day_of, table_folder
+from klines_pipeline.storage.layout import DAY_OF_FILE, PART, day_of, table_folder
 
 _ROWS_PER_GROUP = 28_800
 """At most, unless one symbol has more: larger groups cost a reader of one symbol up to 4 x."""
+_FILE = "__file"
 _REPEATING = ["symbol", "source", "revision", "ingested_at"]
 """Columns worth a dictionary. Spot prices are not: BTCUSDT 1m takes 49.9 B a row with one, 45.2 without."""
 
@@ -84,6 +85,44 @@ def _damaged(lake: Lake, path: str, error: Exception) -> DamagedFileError:
     return DamagedFileError(
         f"{lake.uri(path)} is damaged ({str(error).splitlines()[0]}). Delete it, then materialize the day again."
     )
+
+
+def read_many(lake: Lake, paths: Sequence[str], schema: pl.Schema) -> pl.DataFrame:
+    """Some columns of many days' files in one scan, with the `date` of each; DamagedFileError names one that cannot be
+    read. One that is gone has no rows.
+    """
+    if not paths:
+        return schema.to_frame().select(pl.lit(None, pl.Date).alias("date"), *schema.names())
+    rows = pl.scan_parquet(
+        [lake.uri(path) for path in paths],
+        glob=False,
+        hive_partitioning=False,
+        include_file_paths=_FILE,
+        storage_options=lake.reader_options(),
+    )
+    day = pl.col(_FILE).str.extract(DAY_OF_FILE).str.to_date("%Y-%m-%d").alias("date")
+    try:
+        return rows.select(day, *schema.names()).collect()
+    except (pl.exceptions.PolarsError, FileNotFoundError):
+        each = [(day_of(path.rpartition("/")[0]), read_table(lake, path, schema)) for path in paths]
+        return pl.concat([part.select(pl.lit(of, pl.Date).alias("date"), *schema.names()) for of, part in each])
+
+
+def read_legible(
+    lake: Lake, paths: Sequence[str], schema: pl.Schema
+) -> tuple[pl.DataFrame, dict[date, DamagedFileError]]:
+    """As `read_many`, without the files that cannot be read; what is wrong with those, by day."""
+    try:
+        return read_many(lake, paths, schema), {}
+    except DamagedFileError:
+        legible, damaged = [read_many(lake, [], schema)], dict[date, DamagedFileError]()
+    for path in paths:
+        try:
+            legible.append(read_many(lake, [path], schema))
+        except DamagedFileError as error:
+            if day := day_of(path.rpartition("/")[0]):
+                damaged[day] = error
+    return pl.concat(legible), damaged
 
 
 def read_klines(lake: Lake, path: str) -> pl.DataFrame:

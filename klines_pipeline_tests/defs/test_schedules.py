@@ -174,6 +174,36 @@ def test_the_safety_net_mends_failed_missing_and_outdated_days_and_nothing_else(
     assert tick(definitions, instance, net, exchange) == "The last 4 days lack nothing that a run could bring."
 
 
+def test_an_interval_added_to_resample_gets_its_history_within_a_week_without_another_word(
+    exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    net = NET.replace("1m", "1d")
+    config = "automation: {safety_net_days: 1, days_per_run: 4}\ndatasets: [{interval: 1d, start: 2025-02-24, symbols: "
+    keys = [dg.AssetKey(["binance", "spot", name.replace("1m", "1d")]) for name in CHAIN[:3]]
+    run(built(exchange, tmp_path, config + "[BTCUSDT]}]"), instance, "2025-02-24", "2025-03-03", *keys)
+    definitions = built(exchange, tmp_path, config + "[BTCUSDT], resample: [1w]}]")
+
+    def older(day: int) -> list[dg.RunRequest]:
+        exchange.set_clock(at(day, 11, 30))
+        requests = [each for each in tick(definitions, instance, net, exchange) if isinstance(each, dg.RunRequest)]
+        return [request for request in requests if days(request)[1] <= "2025-03-03"]
+
+    week = {day: older(day) for day in range(5, 12)}
+    asked = [request for requests in week.values() for request in requests]
+
+    assert sorted(days(request) for request in asked) == [
+        ("2025-02-24", "2025-02-25"),
+        ("2025-02-26", "2025-03-01"),
+        ("2025-03-02", "2025-03-03"),
+    ]
+    assert "resampled_klines_1w is missing" in asked[0].tags[REASON]
+    for request in asked:
+        assert run_requested(definitions, instance, request).success
+    weekly = load("BTCUSDT", "1w", "2025-02-24", "2025-03-03", lake=str(tmp_path / "lake"), resampled=True)
+    assert weekly.height == 1
+    assert [older(day + 7) for day, requests in week.items() if requests] == [[], [], []]
+
+
 def test_a_host_that_does_not_serve_this_address_still_tells_the_safety_net_the_time(
     exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:

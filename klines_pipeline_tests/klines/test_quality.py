@@ -61,6 +61,7 @@ GOOD = DayTables(DAY.date(), pl.concat([klines("A", range(5)), klines("B", range
         ("archive_matches_checksum", GOOD._replace(archives=archive("ok", f"{NEWER_VERSION}corrupt: x")), 1),
         ("klines_are_complete_or_explained", GOOD._replace(certificates=certificate(3, "unavailable")), 3),
         ("klines_are_complete_or_explained", GOOD._replace(certificates=certificate(3, "exchange_halt+blocked")), 3),
+        ("klines_are_complete_or_explained", GOOD._replace(certificates=certificate(expected=600), owed=1440), 840),
         ("price_continues_across_days", GOOD._replace(closes_before=closes("A", 11.2)), 1),
         ("price_continues_across_days", GOOD._replace(closes_before=closes("B", 0.01)), 1),
         ("klines_are_fresh", GOOD._replace(due=at(5)), 1),

@@ -82,3 +82,16 @@ def test_a_day_that_is_over_is_fresh_whatever_it_lacks(exchange: EmbeddedExchang
 
     assert not found(lake, "klines_are_fresh", ["2025-03-03"]).breaches
     assert found(lake, "klines_are_complete_or_explained", ["2025-03-03"]).breaches == 2880
+
+
+def test_a_day_certified_until_ten_is_incomplete_once_the_lake_has_a_later_one(
+    exchange: EmbeddedExchange, ingest: Run, lake: Lake
+) -> None:
+    exchange.set_clock(datetime(2025, 3, 3, 10, tzinfo=UTC))
+    ingest(BOTH, "2025-03-03")
+    assert not found(lake, "klines_are_complete_or_explained", ["2025-03-03"]).breaches
+
+    exchange.set_clock(datetime(2025, 3, 4, 0, 10, tzinfo=UTC))
+    ingest(BOTH, "2025-03-04")
+
+    assert found(lake, "klines_are_complete_or_explained", ["2025-03-03", "2025-03-04"]).breaches == 2 * 840

@@ -248,6 +248,31 @@ def test_years_of_history_are_wanted_newest_first_in_stretches_of_the_calendar(
     assert [wish.days for wish in again.wanted][1:] == [wish.days for wish in wanted][1:]
 
 
+def test_a_day_whose_archives_were_taken_in_and_never_merged_is_history_still(
+    exchange: EmbeddedExchange, lake: Lake
+) -> None:
+    watcher = Watcher(exchange, lake, replace(DATASET, symbols=("BTCUSDT",), start=date(2025, 2, 20)))
+    days = [date(2025, 2, 20) + timedelta(days=place) for place in range(12)]
+    exchange.set_clock(at(4, 12))
+    watcher.run(tuple(days))
+    shutil.rmtree(f"{lake.base}/ledger/certificates/exchange=binance/market=spot/interval=1d/date=2025-02-21")
+
+    [wish] = watcher.tick(at(4, 12)).wanted
+
+    assert (wish.kind, wish.days) == (Kind.HISTORY, (date(2025, 2, 21),))
+    watcher.run(wish.days)
+    assert watcher.tick(at(4, 12)).wanted == []
+
+
+def test_many_symbols_have_fewer_days_of_history_in_a_run(exchange: EmbeddedExchange, lake: Lake) -> None:
+    dataset = replace(make_dataset(*SYMBOLS, interval="1s"), start=date(2024, 1, 1))
+    few = Watcher(exchange, lake, replace(dataset, symbols=("BTCUSDT",)))
+    many = Watcher(exchange, lake, replace(dataset, symbols=(), chosen=SymbolFilter(quote=("USDT",))))
+
+    assert max(len(wish.days) for wish in few.tick(at(4, 12)).wanted) == 31
+    assert max(len(wish.days) for wish in many.tick(at(4, 12)).wanted) == 16
+
+
 def test_a_first_start_before_yesterday_appears_leaves_yesterday_for_later(
     exchange: EmbeddedExchange, lake: Lake
 ) -> None:
