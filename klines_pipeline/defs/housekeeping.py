@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 
 from klines_pipeline.defs.requests import DATASET, days_of_run, kind_of_run
+from klines_pipeline.defs.ticks import schedule_status
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.wanted import Kind
 
@@ -80,7 +81,7 @@ def build_housekeeping(automation: Automation) -> dg.ScheduleDefinition:
         job=housekeeping,
         cron_schedule=_CRON,
         execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING if automation.enabled else dg.DefaultScheduleStatus.STOPPED,
+        default_status=schedule_status(automation),
         description=f"At 05:00 UTC: freshness runs older than {KEPT.days} days that a later run has repeated are "
         "deleted, with their logs. Some 300 a day and dataset would be left otherwise.",
     )
