@@ -29,7 +29,7 @@ def build_alerts(url: str) -> dg.SensorDefinition:
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Posts runs that failed and checks that did not pass to KLINES_ALERT_URL: one message a minute at "
-        "most, the same thing once an hour. A receiver that is down is tried again, and nothing is lost.",
+        "most, the same thing after an hour and then ever more seldom, once a day at last. A receiver that is down is tried again, and nothing is lost.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         origin = context.code_location_origin

@@ -13,14 +13,16 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 QUIET_SECONDS = 3600
-"""How long the same thing is not said again."""
+"""How long the same thing is not said again; twice as long each time it was said again ..."""
+QUIET_HOURS = 24
+"""... up to so many hours. What has not failed for as long after its silence begins anew."""
 NEAR_SECONDS = 60.0
 """Runs may be recorded so much later than they ended, out of order."""
 LISTED = 20
 """Alerts in one message; the rest is counted."""
 REFUSALS = 3
 """Times the receiver may refuse a message (4xx) before it is dropped."""
-_REMEMBERED = 100  # things said and runs seen: with both full the cursor has 3.3 kB
+_REMEMBERED = 100  # things said and runs seen: with both full the cursor has 3.6 kB
 _SHOWN_DAYS = 3
 
 
@@ -84,8 +86,8 @@ class Told:
     """End of the latest run looked at, seconds since 1970."""
     runs: tuple[str, ...] = ()
     """Beginnings of the ids of runs that ended near `until`."""
-    said: Mapping[str, int] = field(default_factory=dict)
-    """When each thing was said, by fingerprint."""
+    said: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """When each thing was said, and how many hours it is not said again, by fingerprint."""
     withheld: int = 0
     """Repetitions since the last message."""
     refusals: int = 0
@@ -102,7 +104,7 @@ class Told:
         """From a cursor; None for one that is lost or malformed."""
         try:
             read = cls(**json.loads(text or ""))
-            said = {str(name): int(when) for name, when in read.said.items()}
+            said = {str(name): (int(when), int(hours)) for name, (when, hours) in read.said.items()}
             counts = {"withheld": int(read.withheld), "refusals": int(read.refusals), "dropped": int(read.dropped)}
             return cls(until=float(read.until), runs=tuple(map(str, read.runs)), said=said, **counts)
         except (ValueError, TypeError, AttributeError):
@@ -142,10 +144,11 @@ class Message(NamedTuple):
 
 def compose(alerts: Sequence[Alert], told: Told, now: float) -> Message:
     """What of the alerts is news at `now` (seconds since 1970) makes one message; repetitions are counted."""
-    said = {name: when for name, when in told.said.items() if 0 <= now - when < QUIET_SECONDS}
+    said = {name: one for name, one in told.said.items() if _is_silent(one, now, longer=QUIET_HOURS)}
+    quiet = {name for name, one in said.items() if _is_silent(one, now)}
     fresh = dict[str, Alert]()
     for alert in alerts:
-        if alert.fingerprint not in said:
+        if alert.fingerprint not in quiet:
             fresh.setdefault(alert.fingerprint, alert)
     news = sorted(fresh.values(), key=lambda alert: alert.at)
     withheld = told.withheld + len(alerts) - len(news)
@@ -158,8 +161,14 @@ def compose(alerts: Sequence[Alert], told: Told, now: float) -> Message:
         "not_repeated": withheld,
         "dropped": told.dropped,
     }
-    newest = sorted({**said, **dict.fromkeys(fresh, int(now))}.items(), key=lambda pair: pair[1])[-_REMEMBERED:]
+    again = {name: (int(now), min(2 * said[name][1], QUIET_HOURS) if name in said else 1) for name in fresh}
+    newest = sorted({**said, **again}.items(), key=lambda pair: pair[1])[-_REMEMBERED:]
     return Message(payload, len(news), replace(told, said=dict(newest), withheld=0, refusals=0, dropped=0))
+
+
+def _is_silent(one: tuple[int, int], now: float, longer: int = 0) -> bool:
+    when, hours = one
+    return 0 <= now - when < (hours + longer) * QUIET_SECONDS
 
 
 def _text(news: Sequence[Alert], withheld: int, dropped: int) -> str:
