@@ -176,3 +176,16 @@ def test_what_no_receiver_would_have_is_counted_in_the_next_message() -> None:
     assert payload is not None
     assert payload["dropped"] == 4
     assert "4 lost, because this address refused them" in payload["text"].lower()
+
+
+def test_a_dataset_is_missed_once_a_day_from_thirty_hours_after_its_last_success() -> None:
+    told, missed = NOTHING, []
+    for hour in range(100):
+        if hour == 5:
+            told = told.heard_of({"fine": NOW + 5 * QUIET_SECONDS, "gone": NOW})
+        silent, told = told.missed(["fine"], NOW + hour * QUIET_SECONDS)
+        missed += [hour] * len(silent)
+
+    assert missed == [35, 59, 83]
+    assert len(told.succeeded) == 1
+    assert Told.read(told.text()) == told
