@@ -43,7 +43,9 @@ class Requested:
     runs: list[dg.RunRequest]
     held_back: list[str]
     postponed: list[date] = field(default_factory=list)
-    """Days for which this tick had too many runs already: those who forget what they found must look again."""
+    """Days that are wanted, but on their way for something else, not due again yet, or too many for this tick: those
+    who forget what they found must look again. Of a day tried often this is not said: nobody stands still for it.
+    """
 
     def tick(self, otherwise: str = "Nothing to do.") -> list[dg.RunRequest] | dg.SkipReason:
         """As a schedule's answer, likewise."""
@@ -73,8 +75,10 @@ class Asker:
 
     def ask(self, wanted: Iterable[Wanted]) -> Requested:
         """Run requests for days that are not on their way, each day once."""
-        requested, taken = Requested([], []), self.on_their_way()
+        requested, under_way = Requested([], []), self.on_their_way()
+        taken = set(under_way)
         for wish in wanted:
+            requested.postponed.extend(day for day in wish.days if day in under_way)
             free = [day for day in wish.days if day not in taken]
             if len(free) < len(wish.days):
                 requested.held_back.append(f"{len(wish.days) - len(free)} day(s) {wish.kind} are on their way.")
@@ -110,6 +114,7 @@ class Asker:
         name = f"{stretch[0]}" if len(stretch) == 1 else f"{stretch[0]} to {stretch[-1]}"
         if held:
             requested.held_back.append(f"{name}: {held}")
+            requested.postponed.extend(stretch if len(before) < _ATTEMPTS else ())
             return False
         again = f" (attempt {attempt})" if attempt > 1 else ""
         tags = {

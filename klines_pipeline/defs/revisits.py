@@ -5,7 +5,7 @@ import dagster as dg
 from klines_pipeline.defs.keys import chain, op_name
 from klines_pipeline.defs.requests import Asker
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
-from klines_pipeline.defs.ticks import sensor
+from klines_pipeline.defs.ticks import sensor, why_not_yet
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.protocols import MarketWords
@@ -24,6 +24,8 @@ def build_rewritten_archives(dataset: Dataset, words: MarketWords, automation: A
         tick = revisit(lake.open(), exchanges.market(dataset), dataset, automation, context.cursor)
         if tick.now is None:
             return dg.SensorResult(skip_reason=tick.words)
+        if reason := why_not_yet(dataset.start, tick.now, dataset.exchange):
+            return dg.SensorResult(skip_reason=reason)
         asked = Asker(context.instance, dataset.name, keys, tick.now, automation.days_per_run).ask(tick.wanted)
         return asked.result(context.cursor if asked.postponed else tick.cursor, tick.words)
 

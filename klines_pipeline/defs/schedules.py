@@ -63,7 +63,7 @@ def build_schedules(dataset: Dataset, words: MarketWords, automation: Automation
         days = examined_days(dataset.start, now.date(), automation.safety_net_days)
         said = said_by_dagster(context.instance, dataset.start, assets, days, _made_of(dataset))
         wanted = wanted_repairs(lake.open(), dataset, days, now.date(), said)
-        return asker(context, now).ask(wanted).tick(f"The last {len(days)} days are complete or explained.")
+        return asker(context, now).ask(wanted).tick(f"The last {len(days)} days lack nothing that a run could bring.")
 
     minutes = automation.freshness_minutes
     return [
@@ -85,8 +85,8 @@ def build_schedules(dataset: Dataset, words: MarketWords, automation: Automation
             assets,
             automation,
             f"Once a day, looks at the last {automation.safety_net_days} days of klines_{dataset.interval} of "
-            f"{' '.join(dataset.prefix)} and asks again for those that are missing, failed, or incomplete for a reason "
-            "that is not the exchange's own. A run asks only for what the lake has not.",
+            f"{' '.join(dataset.prefix)} and asks again for those that are missing, damaged, failed, or incomplete "
+            "though REST has not been heard on it all. A run asks only for what the lake has not.",
         ),
     ]
 

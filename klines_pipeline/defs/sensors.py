@@ -5,7 +5,7 @@ import dagster as dg
 from klines_pipeline.defs.keys import chain, op_name
 from klines_pipeline.defs.requests import Asker
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
-from klines_pipeline.defs.ticks import sensor
+from klines_pipeline.defs.ticks import sensor, why_not_yet
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.protocols import MarketWords
@@ -25,8 +25,11 @@ def build_published_days(dataset: Dataset, words: MarketWords, automation: Autom
         tick = watch(lake.open(), market, dataset, automation, context.cursor, log=context.log.info)
         if tick.now is None:
             return dg.SensorResult(skip_reason=tick.words)
+        if reason := why_not_yet(dataset.start, tick.now, dataset.exchange):
+            return dg.SensorResult(skip_reason=reason)
         asker = Asker(context.instance, dataset.name, keys, tick.now, automation.days_per_run)
-        return asker.ask(tick.wanted).result(tick.cursor, tick.words)
+        asked = asker.ask(tick.wanted)
+        return asked.result(tick.cursor_after(asked.postponed), tick.words)
 
     name = op_name(*dataset.prefix, f"klines_{dataset.interval}", "published_days")
     return sensor(name, _SECONDS, published_days, keys, automation, _description(dataset, words, automation))

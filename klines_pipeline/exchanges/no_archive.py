@@ -47,9 +47,10 @@ class NoArchive:
 
     def listed(self, symbols: Sequence[str], interval: Interval, first: date, last: date, *, seconds: float) -> Listed:
         """REST's time, and nothing published."""
+        before = self.api.requests
         seen = self.survey(symbols or ["REST"], interval, first, last)
         del seconds
-        return Listed(seen.now, {}, seen.failed, (), requests=0)
+        return Listed(seen.now, {}, seen.failed, (), requests=self.api.requests - before)
 
     def fetch(self, key: str, interval: Interval, new_file: Callable[[], Path]) -> FetchedArchive:
         """Nothing to fetch."""

@@ -83,4 +83,9 @@ def wait_between_looks(day: date, waiting: int, doubtful: int, now: datetime) ->
     """How long a look at a day lasts: the older the day, the fewer wait and the more are asked for, the longer."""
     age = now - day_end(day)
     wait = timedelta() if waiting and age < _EACH_TICK else timedelta(hours=1 if age < _HOURLY else 6)
-    return max(wait, _PER_SYMBOL * (waiting + doubtful))
+    return max(wait, polite_wait(waiting + doubtful))
+
+
+def polite_wait(symbols: int) -> timedelta:
+    """Between two looks at so many symbols at least."""
+    return _PER_SYMBOL * symbols

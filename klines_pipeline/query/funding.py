@@ -13,7 +13,7 @@ from klines_pipeline.query.read import Moment, moment_of
 from klines_pipeline.settings import Settings, lake_options
 from klines_pipeline.storage.funding_layout import funding_file, funding_folder
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import day_of
+from klines_pipeline.storage.layout import PART, day_of
 from klines_pipeline.storage.tables import read_table
 
 _THREADS = 8
@@ -68,7 +68,8 @@ def funding_certificates(lake: Lake, exchange: str, market: str, days: Sequence[
 
 def stored_funding_days(lake: Lake, table: str, exchange: str, market: str) -> list[date]:
     """Days that a funding table or ledger has, in order."""
-    return sorted(day for name in lake.folders(funding_folder(table, exchange, market)) if (day := day_of(name)))
+    names = lake.folders(funding_folder(table, exchange, market), holding=PART)
+    return sorted(day for name in names if (day := day_of(name)))
 
 
 def _read(

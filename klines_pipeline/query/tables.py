@@ -5,6 +5,7 @@ from datetime import date
 
 import polars as pl
 
+from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.klines.ledgers import ADDED_LATER
 from klines_pipeline.klines.schema import KLINE_SCHEMA, with_contracts
 from klines_pipeline.storage.lake import Lake
@@ -56,10 +57,11 @@ def collect_days(
     days: Sequence[date],
     schema: pl.Schema,
 ) -> pl.DataFrame:
-    """Collect a frame over `scan_days`; if a file cannot be read, DamagedFileError says which."""
+    """Collect a frame over `scan_days`; if a file cannot be read, or has gone, DamagedFileError says which."""
     try:
         return frame.collect()
-    except pl.exceptions.PolarsError:
-        for day in days:
-            read_table(lake, day_file(table, *where, day), schema)
+    except (pl.exceptions.PolarsError, OSError):
+        for path in (day_file(table, *where, day) for day in days):
+            if read_table(lake, path, schema).is_empty() and lake.size(path) is None:
+                raise DamagedFileError(f"{lake.uri(path)} has gone while it was read. Read again.") from None
         raise

@@ -9,7 +9,7 @@ import polars as pl
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.wanted import Kind, Wanted
 from klines_pipeline.exchanges.protocols import Listed
-from klines_pipeline.klines.arrivals import Arrival, reason_to_begin, wait_between_looks
+from klines_pipeline.klines.arrivals import Arrival, polite_wait, reason_to_begin, wait_between_looks
 from klines_pipeline.stages.glance import Glance
 from klines_pipeline.stages.looks import Look, Looks
 from klines_pipeline.stages.news import listed_versions, news, told
@@ -29,6 +29,10 @@ class Policy:
         """Between two looks at a day."""
         return wait_between_looks(day.day, len(day.waiting), len(day.doubtful), self.now)
 
+    def aged(self, day: OpenDay, look: Look) -> Look:
+        """The look as if made so long ago that the next is due as soon as is polite."""
+        return look._replace(at=self.now - self.wait(day) + polite_wait(len(day.waiting) + len(day.doubtful)))
+
 
 @dataclass(slots=True)
 class Appearing:
@@ -38,6 +42,8 @@ class Appearing:
     reasons: dict[date, str] = field(default_factory=dict)
     news: dict[date, str] = field(default_factory=dict)
     looked: dict[date, Look] = field(default_factory=dict)
+    aged: dict[date, Look] = field(default_factory=dict)
+    """Looks at the days that should begin, to be remembered instead where they cannot."""
     after: str = ""
     trouble: str = ""
 
@@ -100,6 +106,7 @@ def _decide(found: Appearing, days: Sequence[OpenDay], listed: Listed, held: pl.
         reason = reason_to_begin(arrival, policy.automation, policy.now)
         if reason is not None:
             found.reasons[day.day], found.news[day.day] = reason, words[day.day]
+            found.aged[day.day] = policy.aged(day, found.looked[day.day])
         elif day.waiting:
             found.said[day.day] = str(arrival)
     if listed.failed:

@@ -108,7 +108,7 @@ def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, wo
     changes = list(work.keepers.map(lambda args: versions.keep(keeping, *args), known_to_new))
     entries = {**pending.entries, **judged}
     paths = DayPaths.of(dataset, pending.day)
-    quarantine.record(lake, paths, [(known, entry) for known, entry, _ in known_to_new])
+    quarantine.record(lake, paths, [entry for _, entry, _ in known_to_new])
     versions.record(lake, paths, [change for change in changes if change])
     _publish(lake, paths, entries, rows, kept)
     lost = {name: got.error or "" for name, got in fetched.items() if got.state is ArchiveState.UNAVAILABLE}

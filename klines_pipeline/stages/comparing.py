@@ -35,6 +35,8 @@ class Compared:
     gone: list[pl.DataFrame] = field(default_factory=list)
     seen: int = 0
     trouble: str = ""
+    damaged: Sequence[str] = ()
+    """Ledgers that cannot be read, each with the remedy: their days are not compared."""
 
     def news(self) -> pl.DataFrame:
         """In NEWS_SCHEMA."""
@@ -49,7 +51,10 @@ def compare(lake: Lake, dataset: Dataset, glance: Glance, past: Slice, today: da
     """Compare as many symbols as there is time for."""
     compared = Compared(past.after)
     if past.days:
-        marks = read_marks(lake, dataset, past.days)
+        marks, damaged = read_marks(lake, dataset, past.days)
+        compared.damaged = [str(error) for error in damaged.values()]
+        past = past._replace(days=[day for day in past.days if day not in damaged])
+    if past.days:
         comparison = _Comparison(lake, dataset, glance, past, marks, _watched_elsewhere(marks, today, dataset))
         names = [name for name in comparison.names() if name > past.after]
         for start in range(0, len(names), _BATCH):

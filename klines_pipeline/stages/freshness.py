@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.lateness import LONGEST_DELAY
 from klines_pipeline.domain.states import NEVER_ASKED, NEVER_CAME, Life
@@ -43,10 +44,16 @@ def wanted_for_freshness(lake: Lake, dataset: Dataset, now: datetime, *, archive
 
     A day nobody has looked for in the bucket is wanted with its archives; so is, once an hour, a day in progress that
     symbols may join. What REST failed to say of an ended day is the same news at each tick, so that the requests for
-    it come ever more seldom. A day whose first kline is still open is not wanted yet.
+    it come ever more seldom; so do those for a day with a damaged ledger, whose runs say how to mend it. A day whose
+    first kline is still open is not wanted yet.
     """
     oldest, newest = max(dataset.start, (now - LONGEST_DELAY).date()), (now - dataset.interval.duration).date()
-    days = {day: _look_up(lake, dataset, day, now) for day in days_between(oldest, newest)}
+    days, damaged = dict[date, _Day | None](), dict[date, str]()
+    for day in days_between(oldest, newest):
+        try:
+            days[day] = _look_up(lake, dataset, day, now)
+        except DamagedFileError as error:
+            damaged[day] = str(error)
     unseen = [day for day, found in days.items() if found is None and now.date() - day <= _FIRST_LOOK]
     behind = [day for day, found in days.items() if found and found.due and not _only_failed(found, now)]
     failed = [day for day, found in days.items() if found and found.due and _only_failed(found, now)]
@@ -59,6 +66,7 @@ def wanted_for_freshness(lake: Lake, dataset: Dataset, now: datetime, *, archive
         *_wish([now.date()] if grows else [], f"symbols listed until {hour}", listing, once=True),
         *_wish(sorted({*behind, *([] if archived else unseen)}), f"klines until {minute}", minute, with_archives=False),
         *_wish(failed, "REST could not be asked for all of it", "not answered", with_archives=False),
+        *(Wanted(Kind.REPAIR, (day,), error, {day: "damaged"}) for day, error in damaged.items()),
     ]
 
 

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
+import polars as pl
+
+from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.lateness import LONGEST_DELAY
 from klines_pipeline.domain.states import NEVER_ASKED, NEVER_CAME
 from klines_pipeline.domain.utc_day import days_between
@@ -22,7 +25,7 @@ from klines_pipeline.stages.safety_net import Said, never_asked, repairs, unexpl
 from klines_pipeline.stages.verdict import is_current
 from klines_pipeline.storage.funding_layout import funding_folder
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import day_of
+from klines_pipeline.storage.layout import PART, day_of
 from klines_pipeline.storage.tables import read_table
 
 _PROOF = "ledger/funding_certificates"
@@ -59,7 +62,8 @@ def _wish(kind: Kind, days: Sequence[date], reason: str, news: str, *, with_arch
 
 def certified_days(lake: Lake, dataset: FundingDataset) -> set[date]:
     """Days that somebody has looked at."""
-    return {day for name in lake.folders(funding_folder(_PROOF, *dataset.prefix)) if (day := day_of(name))}
+    names = lake.folders(funding_folder(_PROOF, *dataset.prefix), holding=PART)
+    return {day for name in names if (day := day_of(name))}
 
 
 def _is_listed(lake: Lake, dataset: FundingDataset, day: date, named: Iterable[str]) -> bool:
@@ -135,7 +139,11 @@ def funding_repairs(
     universe, certified = FundingUniverse(market, dataset, lambda _: None), certified_days(lake, dataset)
     wrong: dict[date, Sequence[str]] = {}
     for day in days:
-        proof = read_table(lake, paths_of(dataset, day).certificates, CERTIFICATE_SCHEMA)
-        lacks = [*never_asked(universe.named(day), proof), *unexplained(proof)]
+        try:
+            proof = read_table(lake, paths_of(dataset, day).certificates, CERTIFICATE_SCHEMA)
+            asked_for = proof if dataset.has_filters else proof.filter(pl.col("symbol").is_in(universe.named(day)))
+            lacks = [*never_asked(universe.named(day), proof), *unexplained(asked_for)]
+        except DamagedFileError as error:
+            lacks = [str(error)]
         wrong[day] = [*said.get(day, ()), *(lacks if day in certified else ["was never materialized"])]
     return repairs(wrong, today)

@@ -31,7 +31,7 @@ from klines_pipeline.stages.versions import path_of
 from klines_pipeline.storage import layout
 from klines_pipeline.storage.funding_layout import FundingPaths, funding_folder
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import day_of
+from klines_pipeline.storage.layout import PART, day_of
 from klines_pipeline.storage.tables import read_table, to_parquet
 
 QUARANTINED = (ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH)
@@ -68,7 +68,8 @@ def keep_rejected(lake: Lake, paths: FundingPaths, rows: pl.DataFrame, *, instea
 
 def stored_days(lake: Lake, dataset: FundingDataset) -> list[date]:
     """Days the table has, in order."""
-    return sorted(day for name in lake.folders(funding_folder("funding", *dataset.prefix)) if (day := day_of(name)))
+    names = lake.folders(funding_folder("funding", *dataset.prefix), holding=PART)
+    return sorted(day for name in names if (day := day_of(name)))
 
 
 def archived_day(lake: Lake, dataset: FundingDataset, day: date, named: Iterable[str]) -> ArchivedFunding:

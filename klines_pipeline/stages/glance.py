@@ -24,6 +24,11 @@ class Glance:
         """Whether the market publishes any: archives without keys are none."""
         return bool(self.market.archive.key("", self.interval, date.min))
 
+    @property
+    def sent(self) -> int:
+        """Requests to the market so far, by whoever asked."""
+        return self.market.archive.requests + self.market.api.requests
+
     def at(self, symbols: Sequence[str], first: date, last: date) -> Listed:
         """What is listed for these symbols and days."""
         left = max(self.seconds - (time.monotonic() - self.began), 0.0)

@@ -11,6 +11,7 @@ from enum import StrEnum
 import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.exchanges.protocols import Listed, PublishedArchive
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, ArchiveEntry
@@ -58,6 +59,19 @@ def held_versions(lake: Lake, dataset: Dataset, days: Iterable[date]) -> pl.Data
         for day in days
     ]
     return pl.concat([HELD_SCHEMA.to_frame(), *ledgers])
+
+
+def readable_versions(
+    lake: Lake, dataset: Dataset, days: Iterable[date]
+) -> tuple[pl.DataFrame, dict[date, DamagedFileError]]:
+    """`held_versions` of the days whose ledger can be read, and what is wrong with the others."""
+    ledgers, damaged = [HELD_SCHEMA.to_frame()], dict[date, DamagedFileError]()
+    for day in days:
+        try:
+            ledgers.append(held_versions(lake, dataset, [day]))
+        except DamagedFileError as error:
+            damaged[day] = error
+    return pl.concat(ledgers), damaged
 
 
 def listed_versions(listed: Listed) -> pl.DataFrame:

@@ -4,8 +4,8 @@ One listing request tells the time and whether a day has begun to appear; only t
 was taken in stands in the ledgers; the cursor carries politeness alone.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -13,15 +13,16 @@ import polars as pl
 
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.lateness import LONGEST_DELAY
 from klines_pipeline.domain.utc_day import days_between
 from klines_pipeline.domain.wanted import Kind, Wanted, newest_first
 from klines_pipeline.exchanges.protocols import Listed, Market
 from klines_pipeline.stages.appearing import Appearing, Policy, look_at
 from klines_pipeline.stages.glance import Glance
-from klines_pipeline.stages.looks import Looks
+from klines_pipeline.stages.looks import Look, Looks
 from klines_pipeline.stages.misspelled import check_names
-from klines_pipeline.stages.news import held_versions
+from klines_pipeline.stages.news import readable_versions
 from klines_pipeline.stages.open_days import OpenDay, open_days, unlooked
 from klines_pipeline.stages.symbols import remembered_symbols
 from klines_pipeline.stages.universe import Universe
@@ -44,6 +45,14 @@ class Tick:
     words: str
     cursor: str | None
     requests: int
+    aged: Mapping[date, Look] = field(default_factory=dict)
+    """For days wanted: what to remember of them should no run be asked for."""
+
+    def cursor_after(self, held_back: Collection[date]) -> str | None:
+        """The cursor, with which days that were held back are soon looked at again."""
+        again = {day: look for day, look in self.aged.items() if day in held_back}
+        looks = Looks.parse(self.cursor)
+        return str(replace(looks, days={**looks.days, **again})) if again else self.cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,13 @@ class _Known:
     stored: frozenset[date]
     versions: pl.DataFrame
     lately: Sequence[OpenDay]
+    damaged: Mapping[date, DamagedFileError]
+    """Days whose ledger cannot be read: nobody knows what they wait for."""
+
+    @property
+    def met(self) -> set[str]:
+        """Symbols that any of these ledgers knows, those that are gone included, and those the newest lacks."""
+        return {*self.symbols, *self.versions["symbol"]}
 
     @property
     def newest(self) -> date | None:
@@ -115,14 +131,16 @@ class _Watch:
         history = sorted(set(ended) - known.stored - waiting)
         wanted = [*found.wanted(), *_history(history, self.automation.days_per_run)]
         looks = looks.with_days(found.looked, [day.day for day in opened], found.after)
-        return Tick(probe.now, wanted, _words(found, waiting, history, yesterday), str(looks), self.glance.requests)
+        words = " ".join([_words(found, waiting, history, yesterday), *map(str, known.damaged.values())])
+        return Tick(probe.now, wanted, words, str(looks), self.glance.requests, found.aged)
 
     def _read_lake(self) -> _Known:
         dataset = self.dataset
         stored = stored_days(self.lake, "ledger/archives", dataset.exchange, dataset.market, str(dataset.interval))
         lately = [day for day in stored if stored[-1] - day <= LONGEST_DELAY]
-        versions = held_versions(self.lake, dataset, lately)
-        return _Known(frozenset(stored), versions, open_days(versions, lately, dataset.symbols))
+        versions, damaged = readable_versions(self.lake, dataset, lately)
+        legible = [day for day in lately if day not in damaged]
+        return _Known(frozenset(stored), versions, open_days(versions, legible, dataset.symbols), damaged)
 
     def _probe(self, known: _Known, turn: int) -> Listed:
         """The time, and a witness for the days of which nothing is held: another each tick, for one may be late."""
@@ -140,7 +158,11 @@ class _Watch:
     def _names(self, known: _Known, yesterday: date) -> Sequence[str]:
         universe = Universe(self.glance.market, self.dataset, self.log)
         universe.remembered = partial(remembered_symbols, self.lake, self.glance.market, self.dataset)
-        return check_names(universe, known.symbols, yesterday)
+        met = known.met if self.dataset.chosen is None else known.symbols
+        before = self.glance.sent
+        names = check_names(universe, met, yesterday)
+        self.glance.requests += self.glance.sent - before
+        return names
 
     def _waiting(self, known: _Known, ended: Sequence[date], begun: Collection[date]) -> set[date]:
         """Days without a ledger that wait for archives: the last ones, or the last alone where no ledger says whose."""

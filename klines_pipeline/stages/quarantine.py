@@ -17,18 +17,23 @@ from klines_pipeline.storage.tables import read_table, to_parquet
 UNVERIFIED = frozenset({ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH})
 
 
-def record(lake: Lake, paths: DayPaths, judged: Iterable[tuple[ArchiveEntry, ArchiveEntry]]) -> None:
-    """Note what (entry before, entry after) tell: quarantined now, or verified now after it was quarantined."""
-    rows = [row for known, entry in judged if (row := _row(known, entry)) is not None]
+def record(lake: Lake, paths: DayPaths, judged: Iterable[ArchiveEntry]) -> None:
+    """Note what entries just judged tell: quarantined now, or verified now after it was quarantined."""
+    telling = [entry for entry in judged if entry.state in (*UNVERIFIED, ArchiveState.OK)]
+    before = read_table(lake, paths.quarantine, QUARANTINE_SCHEMA) if telling else QUARANTINE_SCHEMA.to_frame()
+    unverified = before.filter(pl.col("verified_at").is_null()).iter_rows(named=True)
+    held = {(row["symbol"], row["revision"]): row["state"] for row in unverified}
+    rows = [row for entry in telling if (row := _row(held.get((entry.symbol, entry.revision)), entry)) is not None]
     if not rows:
         return
-    ledger = pl.concat([read_table(lake, paths.quarantine, QUARANTINE_SCHEMA), pl.DataFrame(rows, QUARANTINE_SCHEMA)])
+    ledger = pl.concat([before, pl.DataFrame(rows, QUARANTINE_SCHEMA)])
     unique = ledger.unique(["symbol", "revision"], keep="last", maintain_order=True).sort("symbol", "revision")
     lake.publish(paths.quarantine, to_parquet(unique))
 
 
-def _row(known: ArchiveEntry, entry: ArchiveEntry) -> dict[str, Any] | None:
-    released = entry.state is ArchiveState.OK and known.state in UNVERIFIED and entry.revision == known.revision
+def _row(held: str | None, entry: ArchiveEntry) -> dict[str, Any] | None:
+    """`held`: the state in which the same version is in quarantine, if it is; whatever was seen of it in between."""
+    released = entry.state is ArchiveState.OK and held is not None
     if entry.state not in UNVERIFIED and not released:
         return None
     return {
@@ -36,7 +41,7 @@ def _row(known: ArchiveEntry, entry: ArchiveEntry) -> dict[str, Any] | None:
         "key": entry.key,
         "revision": entry.revision,
         "sha256": entry.sha256_actual,
-        "state": known.state if released else entry.state,
+        "state": held if released else entry.state,
         "seen_at": entry.first_seen_at,
         "verified_at": entry.fetched_at if released else None,
     }

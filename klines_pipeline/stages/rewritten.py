@@ -101,9 +101,9 @@ def _words(compared: Compared, past: Slice) -> str:
     if not past.days:
         return "Nothing of the last weeks is held." if past.window is None else "All history has been compared."
     if not compared.seen and compared.trouble:
-        return compared.trouble
+        return " ".join([compared.trouble, *compared.damaged])
     after = "" if compared.reached is None else f", up to {compared.reached or 'none'}"
     said = [f"{past.days[0]} to {past.days[-1]}: {compared.seen} symbols compared{after}."]
     if gone := [f"{name} of {day}" for day, name in compared.withdrawn()]:
         said.append(f"{_some(gone)} no longer listed; the versions held stay in use.")
-    return " ".join([*said, *([compared.trouble] if compared.trouble else [])])
+    return " ".join([*said, *([compared.trouble] if compared.trouble else []), *compared.damaged])

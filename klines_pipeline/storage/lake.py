@@ -106,14 +106,19 @@ class Lake:
             except FileNotFoundError:
                 return None
 
-    def folders(self, path: str) -> list[str]:
-        """Names inside a folder, sorted; empty where there is none."""
+    def folders(self, path: str, *, holding: str) -> list[str]:
+        """Names of the folders inside one that have the file `holding`, sorted; a killed run may leave empty ones."""
+        root = f"{self.base}/{path}"
         with self._reached():
-            try:
-                names = self.fs.ls(f"{self.base}/{path}", detail=False)
-            except FileNotFoundError:
-                return []
-        return sorted(name.rstrip("/").rpartition("/")[2] for name in names)
+            if self.is_local:
+                try:
+                    return sorted(folder.name for folder in Path(root).iterdir() if (folder / holding).exists())
+                except FileNotFoundError:
+                    return []
+            found = self.fs.find(root)  # one listing of everything: a request a thousand files
+        depth = root.count("/") + 2
+        parts = (name.split("/") for name in found if name.count("/") == depth)
+        return sorted(name for *_, name, last in parts if last == holding)
 
     def publish(self, path: str, content: bytes) -> bool:
         """Make `content` the file, whole; False where it already is."""

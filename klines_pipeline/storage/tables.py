@@ -16,7 +16,7 @@ from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.klines.ledgers import ADDED_LATER
 from klines_pipeline.klines.schema import KLINE_SCHEMA, schema_like
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import day_of, table_folder
+from klines_pipeline.storage.layout import PART, day_of, table_folder
 
 _ROWS_PER_GROUP = 28_800
 """At most, unless one symbol has more: larger groups cost a reader of one symbol up to 4 x."""
@@ -131,6 +131,6 @@ def read_metadata(lake: Lake, path: str) -> dict[str, str]:
 
 
 def stored_days(lake: Lake, table: str, exchange: str, market: str, interval: str) -> list[date]:
-    """Days the table has, in order."""
-    names = lake.folders(table_folder(table, exchange, market, interval))
+    """Days the table has a file of, in order."""
+    names = lake.folders(table_folder(table, exchange, market, interval), holding=PART)
     return sorted(day for name in names if (day := day_of(name)))

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from klines_pipeline.defs.requests import FIRST, LAST, REASON
+from klines_pipeline.defs.requests import DATASET, FIRST, LAST, REASON
 from klines_pipeline.domain.errors import UnknownNameError
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline_tests.defs.conftest import built, run_requested
@@ -88,6 +88,29 @@ def test_days_on_their_way_are_not_asked_for_again(daemon: Daemon) -> None:
     daemon.instance.add_run(run)
 
     assert daemon.words(at(4, 13)).endswith("2 day(s) history are on their way.")
+
+
+def test_a_straggler_that_comes_while_a_run_of_its_day_is_under_way_is_asked_for_once_that_has_ended(
+    daemon: Daemon,
+) -> None:
+    """Of a day so old a look lasts an hour; this one found something and could do nothing about it."""
+    daemon.exchange.hold_publication("币安人生USDT", date(2025, 3, 4), until=at(7, 9))
+    for now in (at(4, 12), at(5, 12), at(5, 12, 1), at(6, 12), at(7, 8), at(7, 8, 1)):
+        daemon.runs(now)
+    tags = {DATASET: "binance/spot/klines_1d", FIRST: "2025-03-04", LAST: "2025-03-04"}
+    run = dg.DagsterRun(job_name="__ASSET_JOB", tags=tags, status=dg.DagsterRunStatus.STARTED)
+    daemon.instance.add_run(run)
+
+    assert daemon.words(at(7, 10)).endswith("1 day(s) published are on their way.")
+    daemon.instance.delete_run(run.run_id)
+
+    assert daemon.runs(at(7, 10, 1)) == [
+        ("2025-03-04", "2025-03-04", "2025-03-04: 1 more, 2 of 2 symbols published", True)
+    ]
+
+
+def test_a_day_that_this_machine_does_not_know_yet_is_skipped_with_a_sentence(daemon: Daemon) -> None:
+    assert "by this machine's clock that day has not begun" in daemon.words(datetime.now(UTC) + timedelta(days=2))
 
 
 def test_an_archive_that_a_run_could_not_have_is_asked_for_again_after_a_while(daemon: Daemon) -> None:

@@ -108,6 +108,16 @@ def test_after_eight_attempts_the_same_news_is_asked_for_once_a_day_and_never_gi
 
         assert early.runs == []
         assert "the next is due at" in early.held_back[0]
+        assert early.postponed == [], "nobody stands still for it"
+
+
+def test_news_held_back_is_postponed_so_that_it_is_looked_for_again(instance: dg.DagsterInstance) -> None:
+    [request] = asker(instance).ask([published(*DAYS)]).runs
+    assert asker(instance).ask([published(*DAYS)]).runs
+    run(instance, request, dg.DagsterRunStatus.FAILURE)
+    assert asker(instance, later=timedelta(minutes=1)).ask([published(*DAYS)]).postponed == [*DAYS]
+    run(instance, request, dg.DagsterRunStatus.STARTED)
+    assert asker(instance, later=timedelta(days=1)).ask([published(*DAYS)]).postponed == [*DAYS]
 
 
 def test_other_news_of_the_same_day_do_not_wait(instance: dg.DagsterInstance) -> None:

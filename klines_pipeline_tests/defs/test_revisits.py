@@ -2,7 +2,7 @@
 klines, shown by `klines revisions` and `as_of`; and then there is nothing to ask."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -11,7 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from klines_pipeline import load
-from klines_pipeline.defs.requests import FIRST, KIND, LAST, REASON
+from klines_pipeline.defs.requests import DATASET, FIRST, KIND, LAST, REASON
 from klines_pipeline.query.revisions import Asked, revised_values, revisions
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.storage.lake import Lake
@@ -111,6 +111,25 @@ def test_a_rewritten_archive_is_taken_in_and_all_that_is_made_from_it_follows(wa
     assert revised_values(watched.lake, dataset, asked)["open_time"].n_unique() == len(
         {*revised.changed, *revised.removed}
     )
+
+
+def test_news_of_a_day_on_its_way_is_not_lost(watched: Watched) -> None:
+    watched.exchange.revise(ETH)
+    tags = {DATASET: "binance/spot/klines_1m", FIRST: DAY, LAST: DAY}
+    run = dg.DagsterRun(job_name="__ASSET_JOB", tags=tags, status=dg.DagsterRunStatus.STARTED)
+    watched.instance.add_run(run)
+
+    assert said(watched.tick()).endswith("1 day(s) rewritten are on their way.")
+    watched.instance.delete_run(run.run_id)
+
+    [request] = watched.tick().run_requests or []
+    assert request.tags[REASON] == "ETHUSDT rewritten"
+
+
+def test_a_day_that_this_machine_does_not_know_yet_is_skipped_with_a_sentence(empty: Watched) -> None:
+    empty.exchange.set_clock(datetime.now(UTC) + timedelta(days=2))
+
+    assert "by this machine's clock that day has not begun" in said(empty.tick())
 
 
 def test_once_it_is_taken_in_there_is_nothing_to_ask(watched: Watched) -> None:

@@ -174,7 +174,7 @@ def test_the_safety_net_mends_failed_missing_and_outdated_days_and_nothing_else(
     for asked in requests:
         assert isinstance(asked, dg.RunRequest)
         assert run_requested(definitions, instance, asked).success
-    assert tick(definitions, instance, net, exchange) == "The last 4 days are complete or explained."
+    assert tick(definitions, instance, net, exchange) == "The last 4 days lack nothing that a run could bring."
 
 
 def test_a_host_that_does_not_serve_this_address_still_tells_the_safety_net_the_time(

@@ -1,15 +1,20 @@
 """Archives whose .CHECKSUM is absent or says something else: quarantined, or used if REST vouches for them."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from klines_pipeline.domain.automation import Automation
-from klines_pipeline.domain.states import ChecksumPolicy
+from klines_pipeline.domain.states import ArchiveState, ChecksumPolicy
+from klines_pipeline.klines.ledgers import QUARANTINE_SCHEMA, ArchiveEntry
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline.stages import quarantine
 from klines_pipeline.stages.examine import examine_days
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
+from klines_pipeline.storage.tables import read_table
 from klines_pipeline_tests.conftest import archive_entry, certificate, make_dataset, read_day
 from klines_pipeline_tests.faults.archives import body_of, key_of, lines_of, member_of, pack, with_cell
 from klines_pipeline_tests.faults.conftest import Recovery, Runner, asked, asked_klines, assert_good
@@ -145,6 +150,20 @@ def test_the_right_checksum_ends_the_quarantine(
     assert (entry["state"], entry["revision"]) == ("ok", 1)
     assert (proven["from_vision"], proven["from_rest"], proven["conflicts"]) == (1440, 0, 0)
     assert Path(lake.base, "vision", ETH).read_bytes() == body_of(exchange, ETH)
+
+
+def test_a_version_in_quarantine_is_released_whatever_was_seen_of_it_in_between(lake: Lake) -> None:
+    """A download may have come damaged since: the ledger of archives then says corrupt, of the same version."""
+    paths, seen = DayPaths.of(make_dataset("ETHUSDT"), date.fromisoformat(DAY)), datetime(2025, 3, 4, 9, tzinfo=UTC)
+    entry = ArchiveEntry(symbol="ETHUSDT", key=ETH, state=ArchiveState.CHECKSUM_ABSENT, revision=1, first_seen_at=seen)
+    later = seen + timedelta(days=1)
+
+    quarantine.record(lake, paths, [entry])
+    quarantine.record(lake, paths, [replace(entry, state=ArchiveState.CORRUPT)])
+    quarantine.record(lake, paths, [replace(entry, state=ArchiveState.OK, fetched_at=later)])
+
+    [row] = read_table(lake, paths.quarantine, QUARANTINE_SCHEMA).rows(named=True)
+    assert (row["state"], row["seen_at"], row["verified_at"]) == ("checksum_absent", seen, later)
 
 
 def test_a_checksum_wrong_once_is_forgotten(

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.universe import SymbolFilter
+from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.freshness import wanted_for_freshness
 from klines_pipeline.stages.ingest import ALL_STAGES, Stage
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline_tests.conftest import Run, certificate, impatient, make_dataset, read_day
 
 PAIR = make_dataset("BTCUSDT", "ETHUSDT", start="2025-03-03")
@@ -196,6 +199,24 @@ def test_a_symbol_taken_out_of_klines_yaml_wants_nothing(tick: Tick) -> None:
     tick(make_dataset("BTCUSDT", start="2025-03-03"), at(5, 0, 10))
 
     assert tick(make_dataset("BTCUSDT", start="2025-03-03"), at(5, 0, 10)) == []
+
+
+def test_a_day_with_a_damaged_ledger_wants_a_run_that_says_how_to_mend_it_and_the_others_go_on(
+    lake: Lake, tick: Tick
+) -> None:
+    tick(PAIR, at(4, 9))
+    path = Path(lake.base, DayPaths.of(PAIR, date(2025, 3, 3)).archives)
+    path.write_bytes(b"damaged")
+
+    wanted = wanted_for_freshness(lake, PAIR, at(4, 9, 5), archived=True)
+
+    assert [(wish.kind, wish.days) for wish in wanted] == [
+        (Kind.FRESHNESS, (date(2025, 3, 4),)),
+        (Kind.REPAIR, (date(2025, 3, 3),)),
+    ]
+    assert f"{path} is damaged" in wanted[1].reason
+    later = wanted_for_freshness(lake, PAIR, at(4, 9, 10), archived=True)[1]
+    assert later.digest(later.days) == wanted[1].digest(wanted[1].days)
 
 
 def test_a_delisted_symbol_wants_nothing(tick: Tick) -> None:

@@ -24,6 +24,7 @@ from klines_pipeline.stages.news import held_versions
 from klines_pipeline.stages.open_days import open_days, unlooked
 from klines_pipeline.stages.published_days import Tick, watch
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline_tests.conftest import archive_entry, endpoints_of, make_dataset
 
 SYMBOLS = ("ADAUSDT", "BNBUSDT", "BTCUSDT", "ETHUSDT", "SOLUSDT", "币安人生USDT")
@@ -286,6 +287,36 @@ def test_a_filter_waits_for_those_who_traded_the_day_before(exchange: EmbeddedEx
     assert filtered.waits(at(5, 0, 30)) == "2025-03-04: nothing is published yet."
     assert filtered.requests == 1
     assert filtered.wants(at(5, 12)).reason == "2025-03-04: 2 of 2 symbols published"
+
+
+def test_a_day_with_a_damaged_ledger_is_named_and_the_others_go_on(watcher: Watcher) -> None:
+    path = Path(watcher.lake.base, DayPaths.of(DATASET, date(2025, 3, 3)).archives)
+    path.write_bytes(b"damaged")
+
+    tick = watcher.tick(at(5, 3))
+
+    assert [(wish.kind, wish.days) for wish in tick.wanted] == [(Kind.PUBLISHED, (DAY,))]
+    assert tick.words.endswith("Delete it, then materialize the day again.")
+    assert f"{path} is damaged" in tick.words
+
+
+@pytest.mark.parametrize(
+    ("venue", "named"), [("binance/spot", "BTCUSDT LUNAUSDT"), ("okx/swap", "BTC-USDT-SWAP LUNA-USDT-SWAP")]
+)
+def test_a_symbol_that_is_gone_costs_nothing_at_each_tick(
+    exchange: EmbeddedExchange, lake: Lake, venue: str, named: str
+) -> None:
+    where = dict(zip(("exchange", "market"), venue.split("/"), strict=True))
+    watched = Watcher(exchange, lake, replace(DATASET, symbols=tuple(named.split()), **where))
+    exchange.set_clock(at(4, 12))
+    first = watched.tick()
+    assert first.requests == watched.requests, "all are counted"
+    watched.run((date(2025, 3, 2), date(2025, 3, 3)))
+    watched.tick()  # perhaps delisted: looked for every six hours
+
+    tick = watched.tick()
+
+    assert (tick.requests, watched.requests) == (1, 1)
 
 
 def test_what_klines_yaml_cannot_mean_is_an_error(exchange: EmbeddedExchange, lake: Lake) -> None:

@@ -18,10 +18,12 @@ from klines_pipeline.exchanges.protocols import KlineArchive, Listed
 from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.ingest import Ingest
+from klines_pipeline.stages.marks import read_marks
 from klines_pipeline.stages.published_days import Tick
 from klines_pipeline.stages.rewritten import revisit
 from klines_pipeline.stages.rounds import Rounds
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline_tests.conftest import Run, archive_entry, endpoints_of, make_dataset
 from klines_pipeline_tests.faults.archives import body_of, key_of
 
@@ -73,6 +75,27 @@ def looking(exchange: EmbeddedExchange, lake: Lake, two_days: Path) -> Looking:
     """Over that lake."""
     shutil.copytree(two_days, lake.base, dirs_exist_ok=True)
     return Looking(exchange, lake)
+
+
+def test_a_day_whose_ledger_was_never_finished_is_no_day_and_one_that_goes_meanwhile_is_none(looking: Looking) -> None:
+    """A full disk, or a kill between the folder and the file, leaves the folder alone."""
+    ledgers = Path(looking.lake.base, "ledger/archives/exchange=binance/market=spot/interval=1h")
+    Path(ledgers, "date=2025-02-11").mkdir()
+
+    assert looking.tick().words == "2025-02-10 to 2025-02-10: 2 symbols compared."
+    held, damaged = read_marks(looking.lake, DATASET, days(RECENT, "2025-02-11"))
+    assert (held["date"].unique().to_list(), damaged) == ([*days(RECENT)], {})
+
+
+def test_a_day_with_a_damaged_ledger_is_named_and_the_others_are_compared(looking: Looking) -> None:
+    path = Path(looking.lake.base, DayPaths.of(DATASET, date.fromisoformat(RECENT)).archives)
+    shutil.copytree(path.parent, path.parent.with_name("date=2025-02-11"))
+    path.write_bytes(b"damaged")
+
+    words = looking.tick().words
+
+    assert words.startswith("2025-02-10 to 2025-02-11: 2 symbols compared.")
+    assert f"{path} is damaged" in words
 
 
 def days(*texts: str) -> tuple[date, ...]:
