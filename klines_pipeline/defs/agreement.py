@@ -2,7 +2,8 @@
 
 REST is asked in runs that sensors and schedules request, and where a check is run by itself. Whoever materializes by
 hand was promised that complete archives cost no request, and freshness runs come every few minutes: neither asks, and
-what was not compared leaves the last result as it stands. No pool: three answers wait for nobody's backfill.
+what was not compared leaves the last result as it stands: freshness requests do not even select these checks. No pool:
+three answers wait for nobody's backfill.
 """
 
 from collections.abc import Iterator

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import date
 from itertools import chain
 
 import dagster as dg
@@ -87,5 +88,13 @@ def _sensors(settings: Settings, assets: Sequence[dg.AssetsDefinition]) -> list[
         *(build_rewritten_archives(dataset, words, automation) for dataset, words in markets if words.archived),
         *build_condition_sensors(assets, automation),
         build_lost_runs(automation),
-        *([build_alerts(settings.alert_url)] if settings.alert_url else []),
+        *([build_alerts(settings.alert_url, _kept(settings))] if settings.alert_url else []),
     ]
+
+
+def _kept(settings: Settings) -> dict[str, date]:
+    """What automation keeps, by name, with its first day; nothing where it is off."""
+    if not settings.automation.enabled:
+        return {}
+    klines = {str(dataset): dataset.start for dataset in settings.datasets}
+    return klines | {str(dataset): dataset.start for dataset in funding_datasets(settings.datasets)}

@@ -13,7 +13,7 @@ from klines_pipeline.defs.keys import asset_key, op_name
 from klines_pipeline.defs.partitions import days_of
 from klines_pipeline.defs.resources import LakeResource
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.klines.quality import RULES
+from klines_pipeline.klines.quality import RULES, klines_are_fresh
 from klines_pipeline.klines.truths import Truth
 from klines_pipeline.stages.examine import Finding, examine_days, latest_days
 from klines_pipeline.stages.ingest import Stage
@@ -48,6 +48,16 @@ def check_specs(asset: dg.AssetKey, truths: Iterable[Truth]) -> list[dg.AssetChe
     return [
         dg.AssetCheckSpec(truth.name, asset=asset, description=truth.description, blocking=truth.blocking)
         for truth in truths
+    ]
+
+
+def fresh_checks(dataset: Dataset) -> list[dg.AssetCheckKey]:
+    """Those that speak of a day in progress: how fresh it is, and what blocks."""
+    asset = asset_key(dataset, Stage.KLINES)
+    return [
+        dg.AssetCheckKey(asset, name)
+        for name, rule in RULES.items()
+        if rule.truth.blocking or rule.breaches is klines_are_fresh
     ]
 
 

@@ -12,6 +12,7 @@ import dagster as dg
 
 from klines_pipeline.defs.funding import funding_key
 from klines_pipeline.defs.keys import asset_key, resampled_key
+from klines_pipeline.defs.ticks import sensor_status
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.freshness import ARCHIVES, Window, table_window
@@ -54,7 +55,7 @@ def build_condition_sensors(
         target=dg.AssetSelection.assets(*keys),
         description="Makes what is derived: resampled tables whenever the latest day of their klines was materialized "
         "without them, and the life tables of symbols once a day (04:00 UTC), after a failure each hour.",
-        default_status=dg.DefaultSensorStatus.RUNNING if automation.enabled else dg.DefaultSensorStatus.STOPPED,
+        default_status=sensor_status(automation),
         minimum_interval_seconds=_CONDITIONS_SECONDS,
     )
     return [sensor]

@@ -20,6 +20,11 @@ class Ended(NamedTuple):
     run: dg.DagsterRun
     at: float
 
+    @property
+    def name(self) -> str:
+        """By which the alerts' cursor knows it."""
+        return self.run.run_id
+
 
 def alerts_of(instance: dg.DagsterInstance, ended: Ended) -> Iterator[Alert]:
     """The run's own failure, then its checks that did not pass."""

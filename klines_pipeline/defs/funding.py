@@ -42,6 +42,12 @@ def funding_chain(dataset: FundingDataset) -> list[dg.AssetKey]:
     return [funding_key(dataset, stage) for stage in _stages(dataset)]
 
 
+def funding_fresh_checks(dataset: FundingDataset) -> list[dg.AssetCheckKey]:
+    """Those that speak of days still without archives: what blocks."""
+    asset = funding_key(dataset, FundingStage.FUNDING)
+    return [dg.AssetCheckKey(asset, name) for name, rule in FUNDING_RULES.items() if rule.truth.blocking]
+
+
 def _stages(dataset: FundingDataset) -> list[FundingStage]:
     """The stages that are assets: a market without archives has none of them to show."""
     archived = words_of(*dataset.prefix).archived

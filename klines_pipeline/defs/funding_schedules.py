@@ -8,7 +8,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from klines_pipeline.defs.funding import funding_chain, funding_key
+from klines_pipeline.defs.funding import funding_chain, funding_fresh_checks, funding_key
 from klines_pipeline.defs.keys import op_name
 from klines_pipeline.defs.requests import Asker
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
@@ -32,7 +32,15 @@ def build_funding_schedules(dataset: FundingDataset, automation: Automation) -> 
     venue = " ".join(dataset.prefix)
 
     def asker(context: dg.ScheduleEvaluationContext, now: datetime) -> Asker:
-        return Asker(context.instance, str(dataset), assets, now, automation.days_per_run, without_archives=on_rest)
+        return Asker(
+            context.instance,
+            str(dataset),
+            assets,
+            now,
+            automation.days_per_run,
+            without_archives=on_rest,
+            fresh_checks=funding_fresh_checks(dataset),
+        )
 
     def ask_for_newest(
         context: dg.ScheduleEvaluationContext, lake: LakeResource, exchanges: ExchangesResource

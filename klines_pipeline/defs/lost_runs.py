@@ -1,15 +1,20 @@
 """Runs whose process is gone. Dagster's launcher does not look after its processes: after a power cut a run would count
 as started for hours, and hold its pool and its days.
 
-Each run signs with host, process and the moment that began; whoever runs on the same host can tell that it is gone.
+Each run signs with its process and where that runs: machine, boot, PID namespace. Whoever runs in the same place can
+tell that it is gone; so can, after a reboot, who runs on the machine itself. In a container nobody can say more of
+another one than that it is another: its runs end by `dagster/max_runtime`.
 """
 
 import os
 import socket
+from hashlib import blake2b
 from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 
+from klines_pipeline.defs.ticks import sensor_status
 from klines_pipeline.domain.automation import Automation
 
 PROCESS = "klines/process"
@@ -17,7 +22,24 @@ _UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _SECONDS = 60
 _STATE, _BEGAN = 0, 19  # fields of /proc/PID/stat behind the command's name
 _NOWHERE = "-"
-"""Stands for a process that is not there; without /proc for every process, so that none is declared lost."""
+"""Stands for what is not there: the process; without /proc also boot and namespace, so that none is declared lost."""
+_NO_CONTAINER = "pid:[4026531836]"
+"""The PID namespace that the kernel boots with, the same number everywhere (PROC_PID_INIT_INO)."""
+
+
+class Signature(NamedTuple):
+    """Which process it is, in words without spaces."""
+
+    host: str
+    pid: str
+    began: str
+    """In clock ticks since boot; `-` for a process that is gone."""
+    boot: str
+    """The kernel's own id of the boot: no two are alike."""
+    namespace: str
+    """Within which `pid` counts."""
+    machine: str
+    """Digest of /etc/machine-id: systemd asks that the id itself is not passed on."""
 
 
 def sign_run(context: dg.AssetExecutionContext) -> None:
@@ -27,19 +49,64 @@ def sign_run(context: dg.AssetExecutionContext) -> None:
 
 
 def signature(pid: int) -> str:
-    """Host, process id and its start in clock ticks since boot: no other process has the same."""
-    return f"{socket.gethostname()} {pid} {_began(pid)}"
+    """Of a process seen from here: no other has the same."""
+    return " ".join(_signature(str(pid)))
 
 
 def is_lost(signed: str) -> bool:
-    """Whether the process that signed ran on this host and is no more."""
-    host, pid, _ = signed.rsplit(" ", 2)
-    return host == socket.gethostname() and signature(int(pid)) != signed
+    """Whether the process that signed is surely no more; False for a signature of another form."""
+    words = signed.split()
+    if len(words) != len(Signature._fields):
+        return False
+    then = Signature(*words)
+    return is_gone(then, _signature(then.pid))
 
 
-def _began(pid: int) -> str:
+def is_gone(then: Signature, now: Signature) -> bool:
+    """Whether a process is, by what it signed and by what its number says now, here.
+
+    Of another boot nothing runs any more if it was this machine's: same host and machine id, and no container on either
+    side, whose host and machine id are whatever its image says.
+    """
+    if then.boot != now.boot:
+        is_this_machine = _place(then) == _place(now) and now.machine != _NOWHERE
+        return is_this_machine and now.namespace == _NO_CONTAINER
+    return then.host == now.host and then.namespace == now.namespace and then.began != now.began
+
+
+def _place(found: Signature) -> tuple[str, str, str]:
+    return found.host, found.machine, found.namespace
+
+
+def _signature(pid: str) -> Signature:
+    boot, machine = _text(Path("/proc/sys/kernel/random/boot_id")), _text(Path("/etc/machine-id"))
+    return Signature(
+        host=socket.gethostname(),
+        pid=pid,
+        began=_began(pid),
+        boot=boot,
+        namespace=_namespace(),
+        machine=machine if machine == _NOWHERE else blake2b(machine.encode(), digest_size=4).hexdigest(),
+    )
+
+
+def _text(path: Path) -> str:
     try:
-        fields = Path("/proc", str(pid), "stat").read_text("utf-8").rpartition(")")[2].split()
+        return path.read_text("utf-8").strip() or _NOWHERE
+    except (OSError, UnicodeDecodeError):
+        return _NOWHERE
+
+
+def _namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return _NOWHERE
+
+
+def _began(pid: str) -> str:
+    try:
+        fields = Path("/proc", pid, "stat").read_text("utf-8").rpartition(")")[2].split()
     except (OSError, UnicodeDecodeError):
         return _NOWHERE
     return _NOWHERE if fields[_STATE] == "Z" else fields[_BEGAN]
@@ -65,8 +132,8 @@ def build_lost_runs(automation: Automation) -> dg.SensorDefinition:
     @dg.sensor(
         name="lost_runs",
         minimum_interval_seconds=_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING if automation.enabled else dg.DefaultSensorStatus.STOPPED,
-        description="Declares runs failed whose process on this host is gone (killed, power cut), so that the next "
+        default_status=sensor_status(automation),
+        description="Declares runs failed whose process on this machine is gone (killed, power cut), so that the next "
         "ones need not wait for them. What they had done is in the lake.",
     )
     def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:

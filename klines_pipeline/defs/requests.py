@@ -71,6 +71,9 @@ class Asker:
     """The assets for days that are wanted without a look at the bucket."""
     most_runs: int = _MOST_RUNS
     """In one tick."""
+    fresh_checks: Sequence[dg.AssetCheckKey] | None = None
+    """The checks of freshness runs, which come every few minutes and must not overwrite what others found of whole
+    days; None, as for the other kinds: all."""
 
     def ask(self, wanted: Iterable[Wanted]) -> Requested:
         """Run requests for days that are not on their way, each day once."""
@@ -129,7 +132,9 @@ class Asker:
         }
         key = f"{self.dataset}:{wish.kind}:{stretch[0]}:{stretch[-1]}:{news}:{attempt}"
         assets = self.assets if wish.with_archives else self.without_archives
-        requested.runs.append(dg.RunRequest(run_key=key, asset_selection=[*assets], tags=tags))
+        checks = self.fresh_checks if wish.kind is Kind.FRESHNESS else None
+        asked = dg.RunRequest(run_key=key, asset_selection=[*assets], asset_check_keys=checks, tags=tags)
+        requested.runs.append(asked)
         return True
 
     def _next_attempt(self, before: Sequence[dg.DagsterRun]) -> tuple[int, str | None]:

@@ -5,8 +5,7 @@ import dagster as dg
 from klines_pipeline.defs.keys import chain, op_name
 from klines_pipeline.defs.requests import Asker
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
-from klines_pipeline.defs.sensors import status_of
-from klines_pipeline.defs.ticks import why_not_yet
+from klines_pipeline.defs.ticks import sensor, why_not_yet
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.protocols import MarketWords
@@ -19,16 +18,6 @@ def build_rewritten_archives(dataset: Dataset, words: MarketWords, automation: A
     """`binance__spot__klines_1m__rewritten_archives`."""
     keys = chain(dataset, words)
 
-    @dg.sensor(
-        name=op_name(*dataset.prefix, f"klines_{dataset.interval}", "rewritten_archives"),
-        target=dg.AssetSelection.assets(*keys),
-        minimum_interval_seconds=_SECONDS,
-        default_status=status_of(automation),
-        description=f"Compares the archives held of {dataset} with those the bucket lists: the last "
-        f"{automation.revisit_days} days once a day, all history once a week, a slice of it in each tick. A day of "
-        "which an archive was rewritten, or appeared when nobody waited any more, is requested; the old bytes are "
-        "kept, and `klines revisions` shows what changed.",
-    )
     def rewritten_archives(
         context: dg.SensorEvaluationContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> dg.SensorResult:
@@ -40,4 +29,14 @@ def build_rewritten_archives(dataset: Dataset, words: MarketWords, automation: A
         asked = Asker(context.instance, dataset.name, keys, tick.now, automation.days_per_run).ask(tick.wanted)
         return asked.result(context.cursor if asked.postponed else tick.cursor, tick.words)
 
-    return rewritten_archives
+    return sensor(
+        op_name(*dataset.prefix, f"klines_{dataset.interval}", "rewritten_archives"),
+        _SECONDS,
+        rewritten_archives,
+        keys,
+        automation,
+        f"Compares the archives held of {dataset} with those the bucket lists: the last {automation.revisit_days} days "
+        "once a day, all history once a week, a slice of it in each tick. A day of which an archive was rewritten, or "
+        "appeared when nobody waited any more, is requested; the old bytes are kept, and `klines revisions` shows what "
+        "changed.",
+    )

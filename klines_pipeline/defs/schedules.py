@@ -9,6 +9,7 @@ from datetime import datetime
 
 import dagster as dg
 
+from klines_pipeline.defs.checks import fresh_checks
 from klines_pipeline.defs.keys import asset_key, chain, op_name, resampled_key
 from klines_pipeline.defs.requests import Asker
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
@@ -35,7 +36,15 @@ def build_schedules(dataset: Dataset, words: MarketWords, automation: Automation
     seconds = symbol_day_seconds(dataset.interval.bars_per_day, archived=words.archived)
 
     def asker(context: dg.ScheduleEvaluationContext, now: datetime) -> Asker:
-        return Asker(context.instance, str(dataset), assets, now, automation.days_per_run, without_archives=on_rest)
+        return Asker(
+            context.instance,
+            str(dataset),
+            assets,
+            now,
+            automation.days_per_run,
+            without_archives=on_rest,
+            fresh_checks=fresh_checks(dataset),
+        )
 
     def ask_for_fresh(
         context: dg.ScheduleEvaluationContext, lake: LakeResource, exchanges: ExchangesResource

@@ -5,7 +5,7 @@ import dagster as dg
 from klines_pipeline.defs.keys import chain, op_name
 from klines_pipeline.defs.requests import Asker
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
-from klines_pipeline.defs.ticks import why_not_yet
+from klines_pipeline.defs.ticks import sensor, why_not_yet
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.protocols import MarketWords
@@ -14,22 +14,10 @@ from klines_pipeline.stages.published_days import watch
 _SECONDS = 60
 
 
-def status_of(automation: Automation) -> dg.DefaultSensorStatus:
-    """On or off when a daemon first meets it."""
-    return dg.DefaultSensorStatus.RUNNING if automation.enabled else dg.DefaultSensorStatus.STOPPED
-
-
 def build_published_days(dataset: Dataset, words: MarketWords, automation: Automation) -> dg.SensorDefinition:
     """`binance__spot__klines_1m__published_days`."""
     keys = chain(dataset, words)
 
-    @dg.sensor(
-        name=op_name(*dataset.prefix, f"klines_{dataset.interval}", "published_days"),
-        target=dg.AssetSelection.assets(*keys),
-        minimum_interval_seconds=_SECONDS,
-        default_status=status_of(automation),
-        description=_description(dataset, words, automation),
-    )
     def published_days(
         context: dg.SensorEvaluationContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> dg.SensorResult:
@@ -43,7 +31,8 @@ def build_published_days(dataset: Dataset, words: MarketWords, automation: Autom
         asked = asker.ask(tick.wanted)
         return asked.result(tick.cursor_after(asked.postponed), tick.words)
 
-    return published_days
+    name = op_name(*dataset.prefix, f"klines_{dataset.interval}", "published_days")
+    return sensor(name, _SECONDS, published_days, keys, automation, _description(dataset, words, automation))
 
 
 def _description(dataset: Dataset, words: MarketWords, automation: Automation) -> str:

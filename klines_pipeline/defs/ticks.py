@@ -1,6 +1,7 @@
-"""What ticks share: the exchange's time, why one has to wait, what Dagster knows of the days.
+"""What ticks of sensors and schedules share: whether they are on, what they say while nobody can be asked, the
+exchange's time, what Dagster knows of the days.
 
-A schedule's body asks `stages` which days are wanted; what stands here is how it is put to Dagster.
+A tick's body asks `stages` which days are wanted; what stands here is how it is put to Dagster.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,17 @@ from klines_pipeline.domain.errors import BlockedError, TransientError
 from klines_pipeline.exchanges.protocols import Market
 
 Answer = list[dg.RunRequest] | dg.SkipReason
-"""What a tick says."""
+"""What a schedule's tick says."""
+
+
+def sensor_status(automation: Automation) -> dg.DefaultSensorStatus:
+    """On or off when a daemon first meets a sensor."""
+    return dg.DefaultSensorStatus.RUNNING if automation.enabled else dg.DefaultSensorStatus.STOPPED
+
+
+def schedule_status(automation: Automation) -> dg.DefaultScheduleStatus:
+    """On or off when a daemon first meets a schedule."""
+    return dg.DefaultScheduleStatus.RUNNING if automation.enabled else dg.DefaultScheduleStatus.STOPPED
 
 
 def schedule(
@@ -28,23 +39,54 @@ def schedule(
     description: str,
 ) -> dg.ScheduleDefinition:
     """A schedule over some assets, in UTC, on or off as klines.yaml says."""
-    status = dg.DefaultScheduleStatus.RUNNING if automation.enabled else dg.DefaultScheduleStatus.STOPPED
 
     @dg.schedule(
         name=name,
         cron_schedule=cron,
         execution_timezone="UTC",
         target=dg.AssetSelection.assets(*assets),
-        default_status=status,
+        default_status=schedule_status(automation),
         description=description,
     )
     def tick(context: dg.ScheduleEvaluationContext, lake: LakeResource, exchanges: ExchangesResource) -> Answer:
         try:
             return body(context, lake, exchanges)
         except (BlockedError, TransientError) as error:
-            return dg.SkipReason(f"Nothing can be asked for now; the next tick tries again. {error}")
+            return dg.SkipReason(_nobody_answers(error))
 
     return tick
+
+
+def sensor(
+    name: str,
+    seconds: int,
+    body: Callable[[dg.SensorEvaluationContext, LakeResource, ExchangesResource], dg.SensorResult],
+    assets: Sequence[dg.AssetKey],
+    automation: Automation,
+    description: str,
+) -> dg.SensorDefinition:
+    """A sensor over some assets, each so many seconds, on or off as klines.yaml says. A tick in an outage keeps the
+    cursor.
+    """
+
+    @dg.sensor(
+        name=name,
+        target=dg.AssetSelection.assets(*assets),
+        minimum_interval_seconds=seconds,
+        default_status=sensor_status(automation),
+        description=description,
+    )
+    def tick(context: dg.SensorEvaluationContext, lake: LakeResource, exchanges: ExchangesResource) -> dg.SensorResult:
+        try:
+            return body(context, lake, exchanges)
+        except (BlockedError, TransientError) as error:
+            return dg.SensorResult(skip_reason=_nobody_answers(error), cursor=context.cursor)
+
+    return tick
+
+
+def _nobody_answers(error: BlockedError | TransientError) -> str:
+    return f"Nothing can be asked for now; the next tick tries again. {error}"
 
 
 def asked_time(market: Market, *, or_heard: bool = False) -> datetime:

@@ -21,12 +21,14 @@ def built(exchange: EmbeddedExchange, folder: Path, config: str) -> dg.Definitio
 def run_requested(
     definitions: dg.Definitions, instance: dg.DagsterInstance, request: dg.RunRequest
 ) -> dg.ExecuteInProcessResult:
-    """Execute what a sensor or a schedule asked for through the implicit asset job, checks included."""
-    job = definitions.resolve_implicit_global_asset_job_def()
+    """Execute what a sensor or a schedule asked for, with the checks it names or all, as the implicit asset job."""
+    job = definitions.resolve_implicit_global_asset_job_def().get_subset(
+        asset_selection={*(request.asset_selection or [])},
+        asset_check_selection=None if request.asset_check_keys is None else {*request.asset_check_keys},
+    )
     key = {"dagster/run_key": request.run_key} if request.run_key else {}
     return job.execute_in_process(
         instance=instance,
-        asset_selection=[*(request.asset_selection or [])],
         tags={**request.tags, **key},
         raise_on_error=False,
     )

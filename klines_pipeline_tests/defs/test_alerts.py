@@ -2,14 +2,28 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._utils.error import SerializableErrorInfo
 
 from klines_pipeline.defs.alerts import tell
 from klines_pipeline.defs.build import build_definitions
@@ -33,10 +47,10 @@ class Watch:
         self.cursor: str | None = None
         self.now = datetime.now(UTC)
 
-    def tick(self, *, later: timedelta = timedelta(), location: str | None = None) -> str:
+    def tick(self, *, later: timedelta = timedelta(), location: str | None = None, datasets: Sequence[str] = ()) -> str:
         """One tick; why it asked for no run."""
         self.now += later
-        result = tell(self.instance, self.url, self.cursor, self.now, location)
+        result = tell(self.instance, self.url, self.cursor, self.now, location, datasets)
         self.cursor = result.cursor
         assert not result.run_requests
         assert isinstance(result.skip_reason, dg.SkipReason)
@@ -286,6 +300,76 @@ def test_the_same_is_told_from_a_storage_on_disk(tmp_path: Path, receiver: Scrip
         watch.tick()
 
     assert [alert["dataset"] for message in said(receiver) for alert in message["alerts"]] == ["binance/um/klines_1m"]
+
+
+def fail_tick(instance: dg.DagsterInstance, name: str, at: datetime, location: str = "here") -> None:
+    """A tick of a sensor that raised, as the daemon writes it down."""
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "repository"), name)
+    state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE, SensorInstigatorData())
+    if instance.get_instigator_state(state.instigator_origin_id, state.selector_id) is None:
+        instance.add_instigator_state(state)
+    began = at.timestamp()
+    cause = SerializableErrorInfo("PermissionError: the key has expired.\nmore", [], "PermissionError")
+    error = SerializableErrorInfo("SensorExecutionError: in the evaluation", [], "SensorExecutionError", cause)
+    tick = TickData(
+        state.instigator_origin_id,
+        name,
+        InstigatorType.SENSOR,
+        TickStatus.STARTED,
+        began,
+        selector_id=state.selector_id,
+    )
+    made = instance.create_tick(tick)
+    instance.update_tick(made.with_status(TickStatus.FAILURE, error=error, end_timestamp=began + 1))
+
+
+def test_a_tick_that_raised_is_told_with_its_sensor_and_the_cause(tmp_path: Path, receiver: ScriptedServer) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        watch = Watch(instance, receiver.url)
+        watch.tick(location="here")
+        fail_tick(instance, "published_days", watch.now + timedelta(minutes=1))
+        fail_tick(instance, "published_days", watch.now + timedelta(minutes=2))
+        fail_tick(instance, "of_another", watch.now + timedelta(minutes=2), location="another")
+
+        assert watch.tick(later=timedelta(minutes=3), location="here") == "Told 1 failure(s)."
+        assert watch.tick(later=timedelta(minutes=1), location="here") == "0 run(s) ended, nothing failed."
+
+    [message] = said(receiver)
+    [alert] = message["alerts"]
+    assert (alert["kind"], alert["asset"], alert["run_id"]) == ("tick_failed", "published_days", None)
+    told = "- Tick of published_days failed: PermissionError: the key has expired."
+    assert message["text"].splitlines()[1:] == [told, "1 said before and not repeated."]
+
+
+def test_a_dataset_of_which_nothing_succeeds_is_told_once_a_day(
+    instance: dg.DagsterInstance, receiver: ScriptedServer
+) -> None:
+    dark, fine = datasets = ["binance/spot/klines_1m", "binance/um/klines_1m"]
+    watch = Watch(instance, receiver.url)
+    watch.now -= timedelta(hours=31)
+    watch.tick(datasets=datasets)
+    instance.add_run(dg.DagsterRun("job", status=dg.DagsterRunStatus.SUCCESS, tags={DATASET: fine}))
+
+    watch.tick(later=timedelta(hours=29), datasets=datasets)
+    assert said(receiver) == []
+    for _ in range(26):
+        watch.tick(later=timedelta(hours=1), datasets=datasets)
+
+    told = [alert for message in said(receiver) for alert in message["alerts"]]
+    assert [(alert["kind"], alert["dataset"]) for alert in told] == [("nothing_succeeds", dark)] * 2
+    assert f"- {dark}: no run that a sensor or schedule asked for has succeeded" in said(receiver)[0]["text"]
+
+
+def test_automation_that_is_off_misses_nothing(exchange: EmbeddedExchange, tmp_path: Path) -> None:
+    for enabled, kept in ((True, 1), (False, 0)):
+        off = f"automation: {{enabled: {str(enabled).lower()}}}\n"
+        (tmp_path / "klines.yaml").write_text(f"{off}{CONFIG}", "utf-8")
+        alert = {"KLINES_ALERT_URL": "http://127.0.0.1:9/hook", "KLINES_CONFIG": str(tmp_path / "klines.yaml")}
+        sensor = the_sensor(build_definitions(Settings.from_env({**exchange.environment(), **alert})))
+        with dg.DagsterInstance.ephemeral() as empty, dg.build_sensor_context(empty) as context:
+            result = sensor(context)
+        assert isinstance(result, dg.SensorResult)
+        assert len(json.loads(str(result.cursor))["succeeded"]) == kept
 
 
 def test_an_address_that_is_none_is_refused_without_showing_it() -> None:

@@ -1,7 +1,7 @@
 """Old top-ups are forgotten, and nothing that anybody could ask is: on a real SQLite instance."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -9,7 +9,8 @@ import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from klines_pipeline.defs.build import build_definitions
-from klines_pipeline.defs.housekeeping import forget_runs, housekeeping, superseded
+from klines_pipeline.defs.housekeeping import Latest, forget_runs, housekeeping, superseded
+from klines_pipeline.defs.requests import days_of_run
 from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
@@ -48,7 +49,9 @@ def run(exchange: EmbeddedExchange, tmp_path: Path, instance: dg.DagsterInstance
     def run(kind: Kind | None, keys: list[dg.AssetKey], first: str, last: str) -> str:
         days = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
         asked = {"klines/dataset": NAME, "klines/kind": kind.value} if kind else {}
-        done = job.execute_in_process(instance=instance, asset_selection=keys, tags={**days, **asked})
+        done = job.execute_in_process(
+            instance=instance, asset_selection=keys, tags={**days, **asked}, raise_on_error=False
+        )
         return done.run_id
 
     return run
@@ -111,25 +114,54 @@ def record(
     )
 
 
+def left(records: Sequence[dg.RunRecord], before: datetime, *, failed: Sequence[dg.RunRecord] = ()) -> list[str]:
+    """What is superseded where each record materialized what it selected, and those that failed nothing."""
+    newest = dict[tuple[dg.AssetKey, date], Latest]()
+    for found in records:
+        for key in found.dagster_run.asset_selection or ():
+            for day in days_of_run(found.dagster_run):
+                newest[key, day] = Latest(found.dagster_run.run_id, (found.end_time or 0.0) - 1)
+    return superseded([*records, *failed], before, lambda key, day: newest.get((key, day)))
+
+
 def test_of_many_top_ups_of_a_day_the_last_stays() -> None:
     records = [record(number, Kind.FRESHNESS) for number in range(5)]
 
-    assert superseded(records, NOON + MUCH_LATER) == ["run 3", "run 2", "run 1", "run 0"]
+    assert left(records, NOON + MUCH_LATER) == ["run 0", "run 1", "run 2", "run 3"]
 
 
 def test_the_last_that_tells_of_an_asset_or_a_day_stays() -> None:
     whole, without_archives = record(0, Kind.FRESHNESS), record(1, Kind.FRESHNESS, keys=CHAIN[1:])
     two_days, one_day = record(0, Kind.FRESHNESS, YESTERDAY, TODAY), record(1, Kind.PUBLISHED)
 
-    assert superseded([whole, without_archives], NOON + MUCH_LATER) == []
-    assert superseded([two_days, one_day], NOON + MUCH_LATER) == []
+    assert left([whole, without_archives], NOON + MUCH_LATER) == []
+    assert left([two_days, one_day], NOON + MUCH_LATER) == []
 
 
 def test_young_runs_runs_of_other_kinds_and_runs_of_people_stay() -> None:
     old = [record(number, kind) for number, kind in enumerate([None, *(kind for kind in Kind if kind != "freshness")])]
     young = [record(20 + number, Kind.FRESHNESS) for number in range(3)]
 
-    assert superseded([*old, *young], NOON + timedelta(hours=20)) == []
+    assert left([*old, *young], NOON + timedelta(hours=20)) == []
+
+
+def test_a_failure_is_forgotten_once_a_later_run_has_mended_it() -> None:
+    mended, standing = record(0, Kind.FRESHNESS), record(2, Kind.FRESHNESS)
+
+    assert left([record(1, Kind.FRESHNESS)], NOON + MUCH_LATER, failed=[mended, standing]) == ["run 0"]
+
+
+def test_failed_top_ups_are_found_page_after_page(
+    run: Run, instance: dg.DagsterInstance, exchange: EmbeddedExchange
+) -> None:
+    exchange.add_fault(kind="status", status=400, match="/api/v3/klines*")
+    failed = [run(Kind.FRESHNESS, CHAIN, TODAY, TODAY) for _ in range(3)]
+    exchange.clear_faults()
+    newest = run(Kind.FRESHNESS, CHAIN, TODAY, TODAY)
+
+    assert forget_runs(instance, datetime.now(UTC) + timedelta(minutes=1), page=2) == len(failed)
+
+    assert {found.run_id for found in instance.get_runs()} == {newest}
 
 
 def test_the_job_says_how_many_it_forgot() -> None:

@@ -5,15 +5,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from klines_pipeline.defs.requests import KIND, REASON
+from klines_pipeline.klines.quality import RULES
 from klines_pipeline.query.read import load
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import certificate
 from klines_pipeline_tests.defs.conftest import built, days, names, run_requested, run_tick, tick
 from klines_pipeline_tests.defs.test_assets import metadata_of, run
+from klines_pipeline_tests.defs.test_checks import spoil
 
 CONFIG = "datasets: [{interval: 1m, start: 2025-03-04, symbols: [BTCUSDT, ETHUSDT], resample: [1h]}]"
 FRESH, NET = "binance__spot__klines_1m__freshness", "binance__spot__klines_1m__safety_net"
@@ -237,3 +240,50 @@ def test_funding_is_asked_for_each_hour_and_its_archives_once_a_day(
         ("2025-02-28", "2025-02-28"),
         "archives of 2025-02 are out: 1 symbol(s)",
     )
+
+
+def last_words(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict[str, tuple[str, str]]:
+    """By check: the run that evaluated it, or meant to, last, and what came of it."""
+    found = {}
+    for key in definitions.resolve_asset_graph().asset_check_keys:
+        for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=1):
+            found[key.name] = (record.run_id, record.status.value)
+    return found
+
+
+def test_a_freshness_run_checks_what_it_brought_and_leaves_the_last_word_on_whole_days_to_others(
+    exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    definitions = built(exchange, tmp_path, CONFIG.replace("1m", "1h", 1).replace("-04", "-03").replace("[1h]", "[4h]"))
+    exchange.add_fault(kind="checksum", match="*ETHUSDT-1h-2025-03-03.zip*")
+    [net] = tick(definitions, instance, NET.replace("1m", "1h"), exchange)
+    assert isinstance(net, dg.RunRequest)
+    whole = run_requested(definitions, instance, net).run_id
+
+    [fresh] = tick(definitions, instance, FRESH.replace("1m", "1h"), exchange)
+    assert isinstance(fresh, dg.RunRequest)
+    done = run_requested(definitions, instance, fresh)
+
+    assert done.success
+    blocking = {name for name, rule in RULES.items() if rule.truth.blocking}
+    words = last_words(instance, definitions)
+    assert {name for name, (run_id, _) in words.items() if run_id == done.run_id} == {"klines_are_fresh", *blocking}
+    assert words["archive_matches_checksum"] == (whole, "FAILED")
+    assert words["rest_agrees_with_archive"] == (whole, "SUCCEEDED")
+
+
+def test_the_checks_of_a_freshness_run_still_stand_before_what_is_resampled(
+    exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    definitions = built(exchange, tmp_path, CONFIG.replace("1m", "1h", 1).replace("[1h]", "[4h]"))
+    [fresh] = run_tick(definitions, instance, FRESH.replace("1m", "1h"), exchange)
+    table = "lake/klines/exchange=binance/market=spot/interval=1h/date=2025-03-04/part.parquet"
+    spoil(tmp_path / table, (pl.col("low") - 1).alias("high"))
+    resampled = dg.AssetKey(["binance", "spot", "resampled_klines_4h"])
+
+    done = run_requested(definitions, instance, fresh.with_replaced_attrs(asset_selection=[resampled]))
+
+    assert not done.success
+    failed = {check.check_name for check in done.get_asset_check_evaluations() if not check.passed}
+    assert "high_and_low_bound_open_and_close" in failed
+    assert not done.get_asset_materialization_events()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from klines_pipeline.domain.alerts import LISTED, QUIET_SECONDS, Alert, AlertKind, Told, compose
+from klines_pipeline.domain.alerts import LISTED, QUIET_HOURS, QUIET_SECONDS, Alert, AlertKind, Told, compose
 
 AT = datetime(2025, 3, 4, 9, tzinfo=UTC)
 NOW = AT.timestamp()
@@ -72,6 +72,31 @@ def test_the_same_is_said_again_after_an_hour_and_the_repetitions_are_counted() 
     assert later["text"].endswith("2 said before and not repeated.")
 
 
+def hours_said(hours: range) -> list[int]:
+    """The hours in which a warning is said that each hour's runs repeat."""
+    told, said = NOTHING, []
+    for hour in hours:
+        message = compose([failed_check("2025-03-01")], told, NOW + hour * QUIET_SECONDS)
+        told = message.after
+        said += [hour] * message.alerts
+    return said
+
+
+def test_what_stands_is_said_ever_more_seldom_at_last_once_a_day() -> None:
+    assert hours_said(range(120)) == [0, 1, 3, 7, 15, 31, 55, 79, 103]
+
+
+def test_what_was_mended_and_breaks_again_after_a_day_is_said_like_something_new() -> None:
+    told = NOTHING
+    for hour in (0, 1, 3, 7):
+        told = compose([failed_check("2025-03-01")], told, NOW + hour * QUIET_SECONDS).after
+    much_later = 7 + 8 + QUIET_HOURS
+
+    told = compose([failed_check("2025-03-01")], told, NOW + much_later * QUIET_SECONDS).after
+
+    assert compose([failed_check("2025-03-01")], told, NOW + (much_later + 1) * QUIET_SECONDS).alerts == 1
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -106,6 +131,9 @@ def test_of_a_flood_the_first_are_listed_and_the_rest_is_counted() -> None:
 def test_a_cursor_is_read_as_it_was_written_and_stays_below_4_kilobytes() -> None:
     told = NOTHING.looked_at({f"{number:012}": NOW + number / 100 for number in range(300)})
     told = compose([failed_run(f"day {number}") for number in range(300)], told, NOW).after
+    for hour in (1, 3, 7, 15, 31):
+        told = compose([failed_run(f"day {number}") for number in range(300)], told, NOW + hour * QUIET_SECONDS).after
+    assert {hours for _, hours in told.said.values()} == {QUIET_HOURS}
 
     assert Told.read(told.text()) == told
     assert len(told.text()) < 4000
@@ -113,7 +141,19 @@ def test_a_cursor_is_read_as_it_was_written_and_stays_below_4_kilobytes() -> Non
 
 @pytest.mark.parametrize(
     "text",
-    [None, "", "no JSON", "[]", "{}", "null", "17", '{"until": "x"}', '{"until": 1, "said": 5}', '{"unknown": 1}'],
+    [
+        None,
+        "",
+        "no JSON",
+        "[]",
+        "{}",
+        "null",
+        "17",
+        '{"until": "x"}',
+        '{"until": 1, "said": 5}',
+        '{"until": 1, "said": {"a": 1}}',
+        '{"unknown": 1}',
+    ],
 )
 def test_a_lost_or_malformed_cursor_is_none(text: str | None) -> None:
     assert Told.read(text) is None
@@ -136,3 +176,16 @@ def test_what_no_receiver_would_have_is_counted_in_the_next_message() -> None:
     assert payload is not None
     assert payload["dropped"] == 4
     assert "4 lost, because this address refused them" in payload["text"].lower()
+
+
+def test_a_dataset_is_missed_once_a_day_from_thirty_hours_after_its_last_success() -> None:
+    told, missed = NOTHING, []
+    for hour in range(100):
+        if hour == 5:
+            told = told.heard_of({"fine": NOW + 5 * QUIET_SECONDS, "gone": NOW})
+        silent, told = told.missed(["fine"], NOW + hour * QUIET_SECONDS)
+        missed += [hour] * len(silent)
+
+    assert missed == [35, 59, 83]
+    assert len(told.succeeded) == 1
+    assert Told.read(told.text()) == told

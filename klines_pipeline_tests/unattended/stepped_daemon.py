@@ -202,10 +202,11 @@ class SteppedDaemon:
         if assets is None:
             job = self.definitions.resolve_job_def(ask.job or "")
         else:
-            job = self.definitions.resolve_implicit_global_asset_job_def()
-        job.execute_in_process(
-            instance=self.instance, asset_selection=assets, tags=dict(ask.request.tags), raise_on_error=False
-        )
+            checks = ask.request.asset_check_keys
+            job = self.definitions.resolve_implicit_global_asset_job_def().get_subset(
+                asset_selection={*assets}, asset_check_selection=None if checks is None else {*checks}
+            )
+        job.execute_in_process(instance=self.instance, tags=dict(ask.request.tags), raise_on_error=False)
 
 
 def _range(partitions: frozenset[str | None]) -> dict[str, str]:
