@@ -2,6 +2,9 @@
 
 A kline that a rewritten archive dropped stays in the table as REST's, if REST gave it while it still was: so it is for
 every day that was in progress while the story ran, and only such days are rewritten in it.
+
+That a symbol is delisted, the bucket tells days later: until then its last day ends with a halt by all evidence, and
+REST has no data of the days after it. A last day so explained is not looked at again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +27,8 @@ from klines_pipeline.storage.lake import Lake
 
 _MINUTE = 60_000_000
 _DAY_MINUTES = 1440
+_NOT_KNOWN_YET = timedelta(days=5)
+"""After a day's end, that a symbol was delisted before it: three days of other archives, and a look once a day."""
 
 
 def key_of(symbol: str, day: date) -> str:
@@ -57,6 +62,8 @@ class Truth:
             trading = self.traded(day)
             for symbol in self.dataset.symbols:
                 row, true = by_key.pop((symbol, day), None), self.certificate(symbol, day)
+                if row and row["reason"] in self._also_true(symbol, day):
+                    true["reason"] = row["reason"]
                 if row is None and symbol in trading:
                     yield f"{symbol} {day}: no certificate"
                 elif row and (
@@ -102,6 +109,15 @@ class Truth:
             else:
                 reasons.add(Reason.EXCHANGE_HALT)
         return "+".join(reason for reason in Reason if reason in reasons) or None
+
+    def _also_true(self, symbol: str, day: date) -> set[str]:
+        """Reasons that are right as long as nobody can know better."""
+        last = self.exchange.market.listings[symbol].lives[-1].last_day
+        if last is None or day < last:
+            return set()
+        if day == last:
+            return {Reason.EXCHANGE_HALT}
+        return {Reason.NO_DATA} if self.exchange.now() < day_end(day) + _NOT_KNOWN_YET else set()
 
     def wrong_rows(self, lake: str, days: Sequence[date]) -> Iterator[str]:
         """Symbol-days whose rows are not what the market did."""
