@@ -47,6 +47,8 @@ class Breaker:
     probe_seconds: float = 30.0
     clock: Callable[[], float] = time.monotonic
     failures: int = 0
+    last: str = ""
+    """What the last failure said."""
     closed_until: float = 0.0
     ban: BannedError | None = None
     lock: Lock = field(default_factory=Lock)
@@ -59,7 +61,8 @@ class Breaker:
                 raise self.ban.with_traceback(None)
             if self.failures >= self.limit and waiting:
                 raise TransientError(
-                    f"{self.host} failed {self.failures} requests in a row and is taken to be down; run again later."
+                    f"{self.host} failed {self.failures} requests in a row and is taken to be down; run again later. "
+                    f"The last: {self.last}"
                 )
             if self.failures >= self.limit:
                 self.closed_until = self.clock() + self.probe_seconds
@@ -74,6 +77,7 @@ class Breaker:
         """A request failed for good."""
         with self.lock:
             self.failures += 1
+            self.last = str(error)
             if isinstance(error, BannedError):
                 self.ban, self.closed_until = error, self.clock() + error.seconds
             elif self.failures >= self.limit:

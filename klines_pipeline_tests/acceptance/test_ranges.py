@@ -98,6 +98,7 @@ def test_a_second_run_downloads_nothing_and_leaves_every_file_as_it_was(
     assert place.digests() == before
 
 
+@pytest.mark.slow
 def test_a_bad_day_of_the_exchange_ends_with_the_same_bytes(wide_exchange: EmbeddedExchange, tmp_path: Path) -> None:
     prepare(wide_exchange)
     calm, stormy = (workplace(tmp_path / name, wide_exchange, SYMBOLS, "1m") for name in ("calm", "stormy"))
