@@ -15,7 +15,7 @@ from klines_pipeline.domain.universe import SymbolFilter
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.ingest import Stage
 from klines_pipeline.stages.resample import resample_day
-from klines_pipeline.stages.symbols import Refreshed, refresh_symbols
+from klines_pipeline.stages.symbols.life_table import Refreshed, refresh_symbols
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import Run, certificate, impatient, make_dataset, read_day
 from klines_pipeline_tests.faults.lakes import all_files

@@ -17,7 +17,7 @@ from klines_pipeline.domain.utc_day import day_start, days_between
 from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.resample import ResampledDay, resampler
-from klines_pipeline.stages.symbols import refresh_symbols
+from klines_pipeline.stages.symbols.life_table import refresh_symbols
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import Run, certificate, endpoints_of, make_dataset, read_day
 

@@ -15,7 +15,7 @@ from klines_pipeline.domain.universe import Contract, Excluded, SymbolFilter
 from klines_pipeline.exchanges.registry import check_endpoints, connect, words_of
 from klines_pipeline.query.symbols import Selected, symbols
 from klines_pipeline.settings import Settings
-from klines_pipeline.stages.symbols import refresh_symbols
+from klines_pipeline.stages.symbols.life_table import refresh_symbols
 from klines_pipeline.storage.lake import Lake
 
 _STDIN = "-"

@@ -1,1 +1,1 @@
-"""The Dagster side, one file per Dagster noun. Thin: what an asset does is one call into `stages`."""
+"""The Dagster side, one folder per Dagster noun. Thin: what an asset does is one call into `stages`."""

@@ -7,25 +7,25 @@ from itertools import chain
 
 import dagster as dg
 
-from klines_pipeline.defs.agreement import build_agreement_checks
-from klines_pipeline.defs.alerts import build_alerts
-from klines_pipeline.defs.assets import build_assets, build_resampled
-from klines_pipeline.defs.catalog import catalogued
-from klines_pipeline.defs.checks import build_checks
-from klines_pipeline.defs.declarative import build_condition_sensors, declare
-from klines_pipeline.defs.funding import build_funding, build_funding_checks
-from klines_pipeline.defs.funding_schedules import build_funding_schedules
-from klines_pipeline.defs.housekeeping import build_housekeeping, housekeeping
-from klines_pipeline.defs.lost_runs import build_lost_runs
+from klines_pipeline.defs.assets.catalog import catalogued
+from klines_pipeline.defs.assets.funding import build_funding, build_funding_checks
+from klines_pipeline.defs.assets.klines import build_assets, build_resampled
+from klines_pipeline.defs.assets.symbols import build_symbols
+from klines_pipeline.defs.automation.conditions import build_condition_sensors, declare
+from klines_pipeline.defs.automation.funding_schedules import build_funding_schedules
+from klines_pipeline.defs.automation.published_days import build_published_days
+from klines_pipeline.defs.automation.rewritten_archives import build_rewritten_archives
+from klines_pipeline.defs.automation.schedules import build_schedules
+from klines_pipeline.defs.checks.agreement import build_agreement_checks
+from klines_pipeline.defs.checks.quality import build_checks
+from klines_pipeline.defs.operations.alerts import build_alerts
+from klines_pipeline.defs.operations.housekeeping import build_housekeeping, housekeeping
+from klines_pipeline.defs.operations.lost_runs import build_lost_runs
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
-from klines_pipeline.defs.revisits import build_rewritten_archives
-from klines_pipeline.defs.schedules import build_schedules
-from klines_pipeline.defs.sensors import build_published_days
-from klines_pipeline.defs.symbols import build_symbols
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.registry import check_dataset, check_endpoints, words_of
 from klines_pipeline.settings import Settings
-from klines_pipeline.stages.funding_dataset import funding_datasets
+from klines_pipeline.stages.funding.dataset import funding_datasets
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

@@ -1,4 +1,4 @@
-"""Certificates of many days as a grid of symbols and days: where klines are missing, at a glance. Not drawn here."""
+"""Certificates of many days as a grid of symbols and days: where klines are missing, at a listing. Not drawn here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -18,8 +18,8 @@ from klines_pipeline.klines.contracts import with_quote_volume
 from klines_pipeline.klines.ledgers import QUARANTINE_SCHEMA, REVISION_SCHEMA
 from klines_pipeline.klines.merge import merge_klines
 from klines_pipeline.query.tables import collect_days, scan_days
-from klines_pipeline.stages.kept import KeptArchives, Version
-from klines_pipeline.stages.symbols import known_sizes
+from klines_pipeline.stages.kept_archives import KeptArchives, Version
+from klines_pipeline.stages.symbols.life_table import known_sizes
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import stored_days
 

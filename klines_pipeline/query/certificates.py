@@ -11,7 +11,7 @@ from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
 from klines_pipeline.query.funding import PROOF, funding_certificates, stored_funding_days
 from klines_pipeline.query.tables import collect_days, scan_days
-from klines_pipeline.stages.funding_dataset import FundingDataset, funding_datasets
+from klines_pipeline.stages.funding.dataset import FundingDataset, funding_datasets
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import stored_days
 

@@ -27,9 +27,9 @@ from klines_pipeline.stages.merge import merge
 from klines_pipeline.stages.outlook import Outlook, look
 from klines_pipeline.stages.results import ArchivedDay, DayResult
 from klines_pipeline.stages.rows import RowSource
-from klines_pipeline.stages.symbols import remembered_symbols
+from klines_pipeline.stages.symbols.life_table import remembered_symbols
+from klines_pipeline.stages.symbols.universe import Universe
 from klines_pipeline.stages.topup import top_up
-from klines_pipeline.stages.universe import Universe
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 

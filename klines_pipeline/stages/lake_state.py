@@ -15,7 +15,7 @@ from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry
 from klines_pipeline.klines.schema import WIRE_SCHEMA
 from klines_pipeline.stages.archive import load_entries
 from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
-from klines_pipeline.stages.symbols import remembered_symbols
+from klines_pipeline.stages.symbols.life_table import remembered_symbols
 from klines_pipeline.stages.topup import load_rows, load_slices, standing_slices
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths

@@ -6,8 +6,8 @@ from datetime import date, datetime
 
 from klines_pipeline.domain.errors import BlockedError, TransientError
 from klines_pipeline.exchanges.protocols import Survey
-from klines_pipeline.stages import newcomers
-from klines_pipeline.stages.universe import Universe
+from klines_pipeline.stages.symbols import newcomers
+from klines_pipeline.stages.symbols.universe import Universe
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from klines_pipeline.klines.agreement import RESAMPLED_EQUALS, REST_AGREES
 from klines_pipeline.klines.quality import RULES
 from klines_pipeline.klines.schema import CONTRACT_COLUMNS, KLINE_COLUMNS
 from klines_pipeline.settings import read_config
-from klines_pipeline.stages.funding_rules import FUNDING_RULES
+from klines_pipeline.stages.funding.rules import FUNDING_RULES
 from klines_pipeline_tests.acceptance.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text("utf-8")

@@ -16,7 +16,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from klines_pipeline.defs.lost_runs import PROCESS
+from klines_pipeline.defs.operations.lost_runs import PROCESS
 from klines_pipeline.domain.wanted import PRIORITY, Kind
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline_tests.acceptance.conftest import PROJECT

@@ -5,8 +5,8 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.execution.build_resources import wrap_resources_for_execution
 
+from klines_pipeline.defs.automation.run_requests import FIRST, LAST
 from klines_pipeline.defs.build import build_definitions
-from klines_pipeline.defs.requests import FIRST, LAST
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
 

@@ -11,7 +11,7 @@ from klines_pipeline.domain.states import ArchiveState, ChecksumPolicy
 from klines_pipeline.klines.ledgers import QUARANTINE_SCHEMA, ArchiveEntry
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages import quarantine
-from klines_pipeline.stages.examine import examine_days
+from klines_pipeline.stages.checking.examine import examine_days
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_table

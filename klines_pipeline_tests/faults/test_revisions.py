@@ -9,7 +9,7 @@ import pytest
 
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.examine import examine_days
+from klines_pipeline.stages.checking.examine import examine_days
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import archive_entry, certificate, make_dataset, read_day
 from klines_pipeline_tests.faults.archives import body_of, key_of

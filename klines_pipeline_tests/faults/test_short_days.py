@@ -6,7 +6,7 @@ import polars as pl
 
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.examine import examine_days
+from klines_pipeline.stages.checking.examine import examine_days
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import archive_entry, certificate, make_dataset, read_day
 from klines_pipeline_tests.faults.archives import key_of, member_of, pack, rewrite

@@ -12,9 +12,9 @@ from klines_pipeline.exchanges.binance.vision import VisionArchive
 from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.exchanges.retry import RetryPolicy
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.funding import ALL_FUNDING_STAGES, FundingIngest, FundingStage
-from klines_pipeline.stages.funding_dataset import funding_datasets
-from klines_pipeline.stages.funding_results import FundingDay
+from klines_pipeline.stages.funding.dataset import funding_datasets
+from klines_pipeline.stages.funding.ingest import ALL_FUNDING_STAGES, FundingIngest, FundingStage
+from klines_pipeline.stages.funding.results import FundingDay
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import endpoints_of
 

@@ -15,8 +15,8 @@ from typing import Any
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.exchanges.registry import connect
-from klines_pipeline.stages.funding import FundingIngest
-from klines_pipeline.stages.funding_dataset import FundingDataset
+from klines_pipeline.stages.funding.dataset import FundingDataset
+from klines_pipeline.stages.funding.ingest import FundingIngest
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.faults.ingest_process import die_at_rename
 

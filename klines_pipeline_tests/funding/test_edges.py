@@ -13,8 +13,8 @@ from klines_pipeline.domain.universe import SymbolFilter
 from klines_pipeline.domain.utc_day import to_milliseconds
 from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.funding import FundingIngest, FundingStage
-from klines_pipeline.stages.funding_dataset import funding_datasets
+from klines_pipeline.stages.funding.dataset import funding_datasets
+from klines_pipeline.stages.funding.ingest import FundingIngest, FundingStage
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import endpoints_of, make_dataset
 from klines_pipeline_tests.faults.archives import Lines, lines_of, member_of, pack

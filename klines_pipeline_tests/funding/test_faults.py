@@ -14,7 +14,7 @@ import pytest
 
 from klines_pipeline.domain.states import ChecksumPolicy
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.funding import FundingStage
+from klines_pipeline.stages.funding.ingest import FundingStage
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import endpoints_of, make_dataset
 from klines_pipeline_tests.faults.archives import Lines, body_of, lines_of, member_of, pack, with_cell

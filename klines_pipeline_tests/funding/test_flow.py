@@ -12,8 +12,8 @@ from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.funding.schema import FUNDING_SCHEMA
 from klines_pipeline.query.funding import load_funding
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.funding import FundingIngest, FundingStage
-from klines_pipeline.stages.funding_dataset import funding_datasets
+from klines_pipeline.stages.funding.dataset import funding_datasets
+from klines_pipeline.stages.funding.ingest import FundingIngest, FundingStage
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import endpoints_of, make_dataset
 from klines_pipeline_tests.faults.lakes import all_files

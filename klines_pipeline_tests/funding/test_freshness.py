@@ -9,9 +9,9 @@ from klines_pipeline.domain.errors import TransientError
 from klines_pipeline.domain.wanted import Kind, Wanted
 from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.funding import ALL_FUNDING_STAGES, FundingStage
-from klines_pipeline.stages.funding_dataset import funding_datasets
-from klines_pipeline.stages.funding_freshness import archive_news, funding_repairs, wanted_of_funding
+from klines_pipeline.stages.funding.dataset import funding_datasets
+from klines_pipeline.stages.funding.freshness import archive_news, funding_repairs, wanted_of_funding
+from klines_pipeline.stages.funding.ingest import ALL_FUNDING_STAGES, FundingStage
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import endpoints_of, impatient, make_dataset
 from klines_pipeline_tests.funding.conftest import Fund, asked, row_of, table

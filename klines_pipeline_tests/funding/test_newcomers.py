@@ -8,7 +8,7 @@ from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import UnknownNameError
 from klines_pipeline.domain.universe import SymbolFilter
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.funding import FundingStage
+from klines_pipeline.stages.funding.ingest import FundingStage
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import make_dataset
 from klines_pipeline_tests.faults.lakes import all_files

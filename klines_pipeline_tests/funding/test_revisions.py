@@ -9,7 +9,7 @@ import pytest
 
 from klines_pipeline.klines.ledgers import REVISION_SCHEMA
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.funding import FundingStage
+from klines_pipeline.stages.funding.ingest import FundingStage
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import make_dataset
 from klines_pipeline_tests.faults.archives import lines_of, member_of, pack

@@ -10,7 +10,7 @@ from klines_pipeline.klines.agreement import RESAMPLED_EQUALS, REST_AGREES
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA, NEWER_VERSION
 from klines_pipeline.klines.quality import RULES, due_time, examine, last_closes
 from klines_pipeline.klines.truths import CLOSES, DayTables, Severity, Truth, what_is_wrong
-from klines_pipeline.stages.funding_rules import FUNDING_RULES
+from klines_pipeline.stages.funding.rules import FUNDING_RULES
 from klines_pipeline_tests.klines.frames import DAY, at, klines
 
 

@@ -9,8 +9,8 @@ from klines_pipeline.domain.errors import ConfigurationError, UnknownNameError
 from klines_pipeline.domain.utc_day import days_between
 from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.funding import FundingIngest
-from klines_pipeline.stages.funding_dataset import funding_datasets
+from klines_pipeline.stages.funding.dataset import funding_datasets
+from klines_pipeline.stages.funding.ingest import FundingIngest
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import endpoints_of, make_dataset
 

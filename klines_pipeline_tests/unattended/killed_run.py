@@ -11,8 +11,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from klines_pipeline.defs.automation.run_requests import days_of_run
 from klines_pipeline.defs.build import build_definitions
-from klines_pipeline.defs.requests import days_of_run
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline_tests.unattended.stepped_daemon import Ask

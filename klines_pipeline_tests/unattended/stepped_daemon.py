@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from klines_pipeline.defs.requests import FIRST, LAST
+from klines_pipeline.defs.automation.run_requests import FIRST, LAST
 
 RUN_KEY, PRIORITY = "dagster/run_key", "dagster/priority"
 ASKER, ASKED_AT = "unattended/asker", "unattended/asked_at"

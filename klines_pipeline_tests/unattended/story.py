@@ -12,8 +12,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from klines_pipeline.defs.automation.run_requests import KIND
 from klines_pipeline.defs.build import build_definitions
-from klines_pipeline.defs.requests import KIND
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.settings import Settings

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from statistics import median
 
-from klines_pipeline.defs.requests import FIRST, KIND, LAST, REASON
+from klines_pipeline.defs.automation.run_requests import FIRST, KIND, LAST, REASON
 from klines_pipeline_tests.unattended.stepped_daemon import ASKED_AT, ASKER
 from klines_pipeline_tests.unattended.story import Outcome
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import dagster as dg
 
+from klines_pipeline.defs.automation.run_requests import DATASET, FIRST, KIND, LAST, NEWS
 from klines_pipeline.defs.keys import chain
-from klines_pipeline.defs.requests import DATASET, FIRST, KIND, LAST, NEWS
 from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.simulator.server import EmbeddedExchange

@@ -1,0 +1,49 @@
+"""Sensors: what is watched, how often, and the runs that follow. The watching is `stages`' affair."""
+
+import dagster as dg
+
+from klines_pipeline.defs.automation.run_requests import RunRequester
+from klines_pipeline.defs.automation.ticks import sensor, why_not_yet
+from klines_pipeline.defs.keys import chain, op_name
+from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.domain.automation import Automation
+from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.exchanges.protocols import MarketWords
+from klines_pipeline.stages.watching.published_days import watch
+
+_SECONDS = 60
+
+
+def build_published_days(dataset: Dataset, words: MarketWords, automation: Automation) -> dg.SensorDefinition:
+    """`binance__spot__klines_1m__published_days`."""
+    keys = chain(dataset, words)
+
+    def published_days(
+        context: dg.SensorEvaluationContext, lake: LakeResource, exchanges: ExchangesResource
+    ) -> dg.SensorResult:
+        market = exchanges.market(dataset)
+        tick = watch(lake.open(), market, dataset, automation, context.cursor, log=context.log.info)
+        if tick.now is None:
+            return dg.SensorResult(skip_reason=tick.words)
+        if reason := why_not_yet(dataset.start, tick.now, dataset.exchange):
+            return dg.SensorResult(skip_reason=reason)
+        asker = RunRequester(context.instance, dataset.name, keys, tick.now, automation.days_per_run)
+        asked = asker.ask(tick.wanted)
+        return asked.result(tick.cursor_after(asked.postponed), tick.words)
+
+    name = op_name(*dataset.prefix, f"klines_{dataset.interval}", "published_days")
+    return sensor(name, _SECONDS, published_days, keys, automation, _description(dataset, words, automation))
+
+
+def _description(dataset: Dataset, words: MarketWords, automation: Automation) -> str:
+    history = (
+        f"Days of {dataset} since {dataset.start} that were never merged are requested newest first, at most "
+        f"{automation.days_per_run} in one run, fewer of many symbols."
+    )
+    if not words.archived:
+        return f"Asks {dataset.exchange} for the time. {history}"
+    return (
+        f"Lists the archives {dataset.exchange} publishes. A day is requested when all of its symbols are published, "
+        f"or {automation.straggler_share:.0%} of them and {automation.straggler_hours:g} hours have passed; those that "
+        f"come later are merged later, in few runs. {history} A tick without a run says what it waits for."
+    )

@@ -1,0 +1,1 @@
+"""Looking after Dagster itself: alerts, runs that died, history that nobody needs."""

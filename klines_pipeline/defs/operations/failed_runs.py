@@ -1,0 +1,106 @@
+"""What failed in a run that has ended, as alerts: its own failure in a few lines, and each check that did not pass."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import dagster as dg
+
+from klines_pipeline.defs.automation.run_requests import DATASET, REASON, days_of_run
+from klines_pipeline.domain.alerts import Alert, AlertKind
+
+_FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+_LINES, _LONGEST = 6, 600
+_ASSETS = 3
+
+
+class Ended(NamedTuple):
+    """A run that has ended, and when (seconds since 1970)."""
+
+    run: dg.DagsterRun
+    at: float
+
+    @property
+    def name(self) -> str:
+        """By which the alerts' cursor knows it."""
+        return self.run.run_id
+
+
+def alerts_of(instance: dg.DagsterInstance, ended: Ended) -> Iterator[Alert]:
+    """The run's own failure, then its checks that did not pass."""
+    events = instance.all_logs(ended.run.run_id, of_type={*_FAILURES, dg.DagsterEventType.ASSET_CHECK_EVALUATION})
+    found = [entry.dagster_event for entry in events if entry.dagster_event]
+    if ended.run.status is dg.DagsterRunStatus.FAILURE:
+        yield _run_failed(ended, [event for event in found if event.event_type in _FAILURES])
+    for event in found:
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed:
+                yield _check_failed(ended, check)
+
+
+def _run_failed(ended: Ended, failures: Sequence[dg.DagsterEvent]) -> Alert:
+    run, steps = ended.run, [event for event in failures if event.is_step_failure]
+    told = [event.step_failure_data.user_failure_data for event in steps]
+    named = {day for failure in told if failure for day in _texts(failure.metadata.get("failed_days"))}
+    single = run.tags.get("dagster/partition")
+    asked_for = [str(day) for day in days_of_run(run)] or ([single] if single else [])
+    return Alert(
+        AlertKind.RUN,
+        severity="ERROR",
+        message=_first_lines([_why(event) for event in steps or failures]),
+        run_id=run.run_id,
+        at=datetime.fromtimestamp(ended.at, UTC),
+        dataset=run.tags.get(DATASET),
+        asset=_assets(run),
+        reason=run.tags.get(REASON),
+        days=tuple(sorted(named) or asked_for),
+    )
+
+
+def _check_failed(ended: Ended, check: dg.AssetCheckEvaluation) -> Alert:
+    breaches = check.metadata.get("breaches")
+    count = f"{breaches.value} breach(es). " if breaches else ""
+    return Alert(
+        AlertKind.CHECK,
+        severity=check.severity.value,
+        message=_first_lines([count + (check.description or "It did not pass.")]),
+        run_id=ended.run.run_id,
+        at=datetime.fromtimestamp(ended.at, UTC),
+        dataset=ended.run.tags.get(DATASET),
+        asset=check.asset_key.to_user_string(),
+        check=check.check_name,
+        reason=ended.run.tags.get(REASON),
+        days=tuple(_texts(check.metadata.get("bad_days"))),
+    )
+
+
+def _why(event: dg.DagsterEvent) -> str:
+    """What a failed step or run says of itself; of a Failure its description, of another error its last cause."""
+    if not event.is_step_failure:
+        return event.message or "The run failed without a word."
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error and error.cause:
+        error = error.cause
+    return error.message if error else event.message or "The step failed without a word."
+
+
+def _first_lines(texts: Sequence[str]) -> str:
+    lines = [line for text in texts for line in text.strip().splitlines()] or ["The run failed without a word."]
+    text = "\n".join([*lines[:_LINES], *(["..."] if len(lines) > _LINES else [])])
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+
+
+def _texts(value: object) -> list[str]:
+    """A list of texts in metadata; none where it is something else."""
+    listed = getattr(value, "value", None)
+    return [str(item) for item in listed] if isinstance(listed, list) else []
+
+
+def _assets(run: dg.DagsterRun) -> str | None:
+    names = sorted(key.to_user_string() for key in run.asset_selection or ())
+    more = f" and {len(names) - _ASSETS} more" if len(names) > _ASSETS else ""
+    return ", ".join(names[:_ASSETS]) + more if names else None

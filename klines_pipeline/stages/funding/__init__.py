@@ -1,0 +1,1 @@
+"""Funding rates through the same stages as klines; their archives hold months."""

@@ -1,0 +1,89 @@
+"""Pictures in metadata: on a run's last day alone, small, never of a run that comes every few minutes, never fatal."""
+
+import subprocess
+import sys
+from base64 import b64decode
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from klines_pipeline.defs.assets.pictures import pictures_of
+from klines_pipeline.defs.automation.run_requests import FIRST, KIND, LAST
+from klines_pipeline.defs.build import build_definitions
+from klines_pipeline.settings import Settings
+from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline.storage.lake import Lake
+from klines_pipeline_tests.conftest import Run, make_dataset
+from klines_pipeline_tests.defs.assets.test_klines import CONFIG, KLINES, metadata_of
+
+_LARGEST = 20_000
+DATASET = make_dataset("BTCUSDT", "币安人生USDT", interval="1h", start="2025-02-27")
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture
+def definitions(exchange: EmbeddedExchange, tmp_path: Path) -> dg.Definitions:
+    config = tmp_path / "klines.yaml"
+    config.write_text(CONFIG, "utf-8")
+    return build_definitions(Settings.from_env({**exchange.environment(), "KLINES_CONFIG": str(config)}))
+
+
+def pictured(definitions: dg.Definitions, instance: dg.DagsterInstance, **tags: str) -> dict[str, set[str]]:
+    """Names of the pictures of each day, after a run over two days."""
+    job = definitions.resolve_implicit_global_asset_job_def()
+    days = {FIRST: "2025-03-01", LAST: "2025-03-02"}
+    selection = [dg.AssetKey([*KLINES.path[:2], f"{stage}_1m"]) for stage in ("vision_klines", "rest_klines", "klines")]
+    assert job.execute_in_process(instance=instance, asset_selection=selection, tags={**days, **tags}).success
+    shown = metadata_of(instance, KLINES)
+    return {day: {"heat_map", "candlestick"} & {*values} for day, values in shown.items()}
+
+
+def test_the_last_day_of_a_run_has_the_pictures(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+    assert pictured(definitions, instance) == {"2025-03-01": set(), "2025-03-02": {"heat_map", "candlestick"}}
+
+
+def test_a_run_that_comes_every_few_minutes_draws_nothing(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    assert pictured(definitions, instance, **{KIND: "freshness"}) == {"2025-03-01": set(), "2025-03-02": set()}
+
+
+def test_a_picture_is_a_small_png_with_a_caption(ingest: Run, lake: Lake) -> None:
+    ingest(DATASET, "2025-03-01", "2025-03-02", "2025-03-03")
+
+    pictures = pictures_of(lake, DATASET, date(2025, 3, 3))
+
+    assert {name: found.value.partition("\n")[0] for name, found in pictures.items()} == {
+        "heat_map": "Completeness by day: 2 symbols.",
+        "candlestick": "BTCUSDT, the symbol most traded on 2025-03-03.",
+    }
+    for found in pictures.values():
+        encoded = found.value.partition("data:image/png;base64,")[2].removesuffix(")")
+        assert b64decode(encoded).startswith(b"\x89PNG")
+        assert len(encoded) < _LARGEST
+
+
+def test_without_the_extra_there_are_no_pictures_and_no_error() -> None:
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from klines_pipeline.defs.assets.pictures import pictures_of\n"
+        "print(pictures_of(None, None, None))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.stdout, done.stderr) == ("{}\n", "")
+
+
+def test_a_lake_that_cannot_be_drawn_is_a_warning(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
+    assert pictures_of(lake, DATASET, date(2025, 3, 3)) == {}
+
+    assert "no pictures of 2025-03-03 could be drawn" in caplog.text
