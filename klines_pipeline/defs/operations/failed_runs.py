@@ -8,6 +8,7 @@ import dagster as dg
 
 from klines_pipeline.defs.automation.run_requests import DATASET, REASON, days_of_run
 from klines_pipeline.domain.alerts import Alert, AlertKind
+from klines_pipeline.domain.telling import Happened
 
 _FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
 _LINES, _LONGEST = 6, 600
@@ -19,11 +20,13 @@ class Ended(NamedTuple):
 
     run: dg.DagsterRun
     at: float
+    place: int = 0
+    """In the order in which runs were asked for."""
 
     @property
-    def name(self) -> str:
-        """By which the alerts' cursor knows it."""
-        return self.run.run_id
+    def happened(self) -> Happened:
+        """As the alerts' cursor knows it."""
+        return Happened(self.run.run_id, self.at, self.place)
 
 
 def alerts_of(instance: dg.DagsterInstance, ended: Ended) -> Iterator[Alert]:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, TickStatus
 
-from klines_pipeline.domain.alerts import SILENT_HOURS, Alert, AlertKind
+from klines_pipeline.domain.alerts import Alert, AlertKind
+from klines_pipeline.domain.telling import SILENT_HOURS, Happened
 
 _TICKS = 20
 """Failed ticks read of one sensor or schedule; more say nothing more."""
@@ -21,9 +22,9 @@ class FailedTick(NamedTuple):
     at: float
 
     @property
-    def name(self) -> str:
-        """By which the alerts' cursor knows it; no run has one like it."""
-        return f"t{self.tick.tick_id}"
+    def happened(self) -> Happened:
+        """As the alerts' cursor knows it; no run has a name like it."""
+        return Happened(f"t{self.tick.tick_id}", self.at)
 
 
 def failed_ticks(instance: dg.DagsterInstance, since: float, location: str | None) -> Iterator[FailedTick]:
