@@ -8,6 +8,7 @@ import polars as pl
 
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.klines.certificate import is_explained
+from klines_pipeline.stages.funding.results import ArchivedFunding
 from klines_pipeline.stages.ingest import Stage
 from klines_pipeline.stages.resample import ResampledDay
 from klines_pipeline.stages.results import ArchivedDay, DayResult, MergedDay, ToppedUpDay
@@ -23,13 +24,19 @@ def stage_metadata(result: DayResult) -> dict[Stage, Metadata]:
     if result.archived:
         metadata[Stage.VISION] = {**_archived(result.archived), **_lag(result.archived)}
     if result.topped_up:
-        metadata[Stage.REST] = _topped_up(result.topped_up)
+        metadata[Stage.REST] = {**_topped_up(result.topped_up), **passed_over(result.archived)}
     if result.merged:
         metadata[Stage.KLINES] = {
             **_merged(result.merged, result.archived, result.topped_up),
+            **passed_over(result.archived),
             "seconds": round(result.seconds, 3),
         }
     return metadata
+
+
+def passed_over(archived: ArchivedDay | ArchivedFunding | None) -> Metadata:
+    """Symbols for which the bucket was never asked, if there are any."""
+    return {"symbols_passed_over": ", ".join(archived.unlooked)} if archived and archived.unlooked else {}
 
 
 def _archived(day: ArchivedDay) -> Metadata:

@@ -4,14 +4,18 @@ Dagster remembers a run key for ever, failed or not, so a key carries the news a
 from the runs themselves: there is no second memory to lose.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import dagster as dg
 
+from klines_pipeline.defs.partitions import newest_day
 from klines_pipeline.domain.utc_day import days_between, parse_day
 from klines_pipeline.domain.wanted import PRIORITY, Kind, Wanted, stretches
+
+LOG = logging.getLogger(__name__)
 
 DATASET, KIND, REASON = "klines/dataset", "klines/kind", "klines/reason"
 NEWS, REQUESTED_AT = "klines/news", "klines/requested_at"
@@ -76,14 +80,20 @@ class RunRequester:
     days; None, as for the other kinds: all."""
 
     def ask(self, wanted: Iterable[Wanted]) -> Requested:
-        """Run requests for days that are not on their way, each day once."""
-        requested, under_way = Requested([], []), self.on_their_way()
-        taken = set(under_way)
-        for wish in wanted:
-            requested.postponed.extend(day for day in wish.days if day in under_way)
-            free = [day for day in wish.days if day not in taken]
-            if len(free) < len(wish.days):
-                requested.held_back.append(f"{len(wish.days) - len(free)} day(s) {wish.kind} are on their way.")
+        """Run requests for days that are not on their way, each day once; of those for which Dagster has no partition,
+        since this machine's clock is behind the exchange's, none.
+        """
+        requested, under_way, newest = Requested([], []), self.on_their_way(), newest_day()
+        taken, wishes = set(under_way), [*wanted]
+        ahead = sorted({day for wish in wishes for day in wish.days if day > newest})
+        if ahead:
+            self._leave_out(ahead, requested)
+        for wish in wishes:
+            wished = [day for day in wish.days if day <= newest]
+            requested.postponed.extend(day for day in wished if day in under_way)
+            free = [day for day in wished if day not in taken]
+            if len(free) < len(wished):
+                requested.held_back.append(f"{len(wished) - len(free)} day(s) {wish.kind} are on their way.")
             for stretch in stretches(free, self.longest):
                 if len(requested.runs) >= self.most_runs:
                     requested.held_back.append(f"{stretch[0]} to {stretch[-1]}: in the next tick.")
@@ -91,6 +101,17 @@ class RunRequester:
                 elif self._ask_stretch(wish, stretch, requested):
                     taken |= set(stretch)
         return requested
+
+    def _leave_out(self, ahead: Sequence[date], requested: Requested) -> None:
+        """Days that have begun where the exchange is and not here."""
+        days = str(ahead[0]) if len(ahead) == 1 else f"{ahead[0]} to {ahead[-1]}"
+        text = (
+            f"{days}: on the exchange it is {self.now:%Y-%m-%d %H:%M} UTC; by this machine's clock that day has not begun. Set "
+            "the machine's clock."
+        )
+        LOG.warning("%s: %s", self.dataset, text)
+        requested.held_back.append(text)
+        requested.postponed.extend(ahead)
 
     def on_their_way(self) -> set[date]:
         """Days of this dataset in runs that have not ended."""
