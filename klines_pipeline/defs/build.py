@@ -87,7 +87,7 @@ def _sensors(settings: Settings, assets: Sequence[dg.AssetsDefinition]) -> list[
         *(build_published_days(dataset, words, automation) for dataset, words in markets),
         *(build_rewritten_archives(dataset, words, automation) for dataset, words in markets if words.archived),
         *build_condition_sensors(assets, automation),
-        build_lost_runs(automation),
+        build_lost_runs(automation, {made.op.pool for made in assets if made.op.pool}),
         *([build_alerts(settings.alert_url, _kept(settings))] if settings.alert_url else []),
     ]
 

@@ -49,11 +49,11 @@ class Home:
         (folder / "klines.yaml").write_text(CONFIG, "utf-8")
         (folder / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text("utf-8"), "utf-8")
 
-    def start(self, *words: str) -> "subprocess.Popen[bytes]":
+    def start(self, command: str, *words: str) -> "subprocess.Popen[bytes]":
         """A command of Dagster's, in a process group of its own."""
-        with Path(self.folder, f"{words[0]}.log").open("ab") as log:
+        with Path(self.folder, f"{command}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", *words],
+                [str(Path(sys.executable).with_name(command)), *words],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,
@@ -68,7 +68,7 @@ class Home:
 
     def daemon(self) -> "subprocess.Popen[bytes]":
         """The daemon and the code server it starts."""
-        return self.start("dagster._daemon", "run", "-f", LOCATION)
+        return self.start("dagster-daemon", "run", "-f", LOCATION)
 
     def launch(self, job: str, kind: Kind) -> None:
         """Put a run of one day into the queue, as a sensor would."""

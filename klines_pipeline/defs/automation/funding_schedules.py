@@ -11,9 +11,10 @@ import dagster as dg
 from klines_pipeline.defs.assets.funding import funding_chain, funding_fresh_checks, funding_key
 from klines_pipeline.defs.automation.run_requests import RunRequester
 from klines_pipeline.defs.automation.ticks import Answer, asked_time, said_by_dagster, schedule, why_not_yet
-from klines_pipeline.defs.keys import op_name
+from klines_pipeline.defs.keys import op_name, rest_pool
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
+from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.stages.funding.dataset import FundingDataset
 from klines_pipeline.stages.funding.freshness import archive_news, funding_repairs, wanted_of_funding
 from klines_pipeline.stages.funding.ingest import FundingStage
@@ -40,6 +41,7 @@ def build_funding_schedules(dataset: FundingDataset, automation: Automation) -> 
             automation.days_per_run,
             without_archives=on_rest,
             fresh_checks=funding_fresh_checks(dataset),
+            pool=rest_pool(*dataset.prefix, words_of(*dataset.prefix)),
         )
 
     def ask_for_newest(

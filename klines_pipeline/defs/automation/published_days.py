@@ -4,7 +4,7 @@ import dagster as dg
 
 from klines_pipeline.defs.automation.run_requests import RunRequester
 from klines_pipeline.defs.automation.ticks import sensor, why_not_yet
-from klines_pipeline.defs.keys import chain, op_name
+from klines_pipeline.defs.keys import chain, op_name, rest_pool
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
@@ -16,7 +16,7 @@ _SECONDS = 60
 
 def build_published_days(dataset: Dataset, words: MarketWords, automation: Automation) -> dg.SensorDefinition:
     """`binance__spot__klines_1m__published_days`."""
-    keys = chain(dataset, words)
+    keys, pool = chain(dataset, words), rest_pool(*dataset.prefix, words)
 
     def published_days(
         context: dg.SensorEvaluationContext, lake: LakeResource, exchanges: ExchangesResource
@@ -27,7 +27,7 @@ def build_published_days(dataset: Dataset, words: MarketWords, automation: Autom
             return dg.SensorResult(skip_reason=tick.words)
         if reason := why_not_yet(dataset.start, tick.now, dataset.exchange):
             return dg.SensorResult(skip_reason=reason)
-        asker = RunRequester(context.instance, dataset.name, keys, tick.now, automation.days_per_run)
+        asker = RunRequester(context.instance, dataset.name, keys, tick.now, automation.days_per_run, pool=pool)
         asked = asker.ask(tick.wanted)
         return asked.result(tick.cursor_after(asked.postponed), tick.words)
 

@@ -4,7 +4,7 @@ import dagster as dg
 
 from klines_pipeline.defs.automation.run_requests import RunRequester
 from klines_pipeline.defs.automation.ticks import sensor, why_not_yet
-from klines_pipeline.defs.keys import chain, op_name
+from klines_pipeline.defs.keys import chain, op_name, rest_pool
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
@@ -16,7 +16,7 @@ _SECONDS = 600
 
 def build_rewritten_archives(dataset: Dataset, words: MarketWords, automation: Automation) -> dg.SensorDefinition:
     """`binance__spot__klines_1m__rewritten_archives`."""
-    keys = chain(dataset, words)
+    keys, pool = chain(dataset, words), rest_pool(*dataset.prefix, words)
 
     def rewritten_archives(
         context: dg.SensorEvaluationContext, lake: LakeResource, exchanges: ExchangesResource
@@ -26,7 +26,8 @@ def build_rewritten_archives(dataset: Dataset, words: MarketWords, automation: A
             return dg.SensorResult(skip_reason=tick.words)
         if reason := why_not_yet(dataset.start, tick.now, dataset.exchange):
             return dg.SensorResult(skip_reason=reason)
-        asked = RunRequester(context.instance, dataset.name, keys, tick.now, automation.days_per_run).ask(tick.wanted)
+        asker = RunRequester(context.instance, dataset.name, keys, tick.now, automation.days_per_run, pool=pool)
+        asked = asker.ask(tick.wanted)
         return asked.result(context.cursor if asked.postponed else tick.cursor, tick.words)
 
     return sensor(

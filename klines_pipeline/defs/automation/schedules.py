@@ -12,7 +12,7 @@ import dagster as dg
 from klines_pipeline.defs.automation.run_requests import RunRequester
 from klines_pipeline.defs.automation.ticks import Answer, asked_time, said_by_dagster, schedule, why_not_yet
 from klines_pipeline.defs.checks.quality import fresh_checks
-from klines_pipeline.defs.keys import asset_key, chain, op_name, resampled_key
+from klines_pipeline.defs.keys import asset_key, chain, op_name, resampled_key, rest_pool
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation, symbol_day_seconds
 from klines_pipeline.domain.dataset import Dataset
@@ -50,6 +50,7 @@ def build_schedules(dataset: Dataset, words: MarketWords, automation: Automation
             automation.days_per_run,
             without_archives=on_rest,
             fresh_checks=fresh_checks(dataset),
+            pool=rest_pool(*dataset.prefix, words),
         )
 
     def ask_for_fresh(
