@@ -138,6 +138,18 @@ def succeeded(instance: dg.DagsterInstance, count: int) -> bool:
     return len(instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))) == count
 
 
+def is_on_from_the_first_look(
+    home: Home, instance: dg.DagsterInstance, daemon: Callable[[], "subprocess.Popen[bytes]"]
+) -> None:
+    """The sensor `lost_runs`, on wherever automation is, opens every pool in its first tick, before any run."""
+    home.dagster("sensor", "start", "-f", LOCATION, "lost_runs")
+    started = daemon()
+    until(lambda: len(instance.event_log_storage.get_pool_limits()) == 2, "the pools of two hosts")
+    kill_group(started)
+    limits = instance.event_log_storage.get_pool_limits()
+    assert [(pool.name, pool.limit) for pool in limits] == [("binance_spot_rest", 1), ("binance_um_rest", 1)]
+
+
 def test_two_runs_of_one_host_never_overlap_and_what_is_fresh_goes_first(
     home: Home,
     exchange: EmbeddedExchange,
@@ -145,7 +157,7 @@ def test_two_runs_of_one_host_never_overlap_and_what_is_fresh_goes_first(
     daemon: Callable[[], "subprocess.Popen[bytes]"],
 ) -> None:
     exchange.add_fault(kind="delay", group="archives", seconds=5.0)
-    home.dagster("instance", "concurrency", "set", "binance_spot_rest", "1")  # a default counts from the second look on
+    is_on_from_the_first_look(home, instance, daemon)
     home.launch("spot_1h", Kind.PUBLISHED)
     home.launch("um_1h", Kind.PUBLISHED)
     home.launch("spot_1d", Kind.HISTORY)
