@@ -9,10 +9,7 @@ from klines_pipeline.defs.automation.run_requests import KIND, REASON
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline_tests.defs.conftest import built, days, names, run_requested, tick
 
-CONFIG = """
-automation: {retry_seconds: 0}
-datasets: [{interval: 1h, start: 2025-03-01, symbols: [BTCUSDT, ETHUSDT], resample: [4h]}]
-"""
+CONFIG = "datasets: [{interval: 1h, start: 2025-03-01, symbols: [BTCUSDT, ETHUSDT], resample: [4h]}]"
 NET = "binance__spot__klines_1h__safety_net"
 KLINES, RESAMPLED = (dg.AssetKey(["binance", "spot", name]) for name in ("klines_1h", "resampled_klines_4h"))
 
@@ -34,15 +31,16 @@ class Sensor:
 
 
 def fail_in_the_middle(
-    exchange: EmbeddedExchange, definitions: dg.Definitions, instance: dg.DagsterInstance
+    exchange: EmbeddedExchange, definitions: dg.Definitions, instance: dg.DagsterInstance, lake: Path
 ) -> dg.ExecuteInProcessResult:
-    """Three days asked for, of which the second is not to be had."""
-    exchange.add_fault(kind="status", status=503, match="*ETHUSDT-1h-2025-03-02.zip")
+    """Three days asked for, of which the second has a ledger that nobody can read."""
+    ledger = lake / "ledger/archives/exchange=binance/market=spot/interval=1h/date=2025-03-02/part.parquet"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_bytes(b"PAR1")
     [request] = tick(definitions, instance, NET, exchange)
     assert isinstance(request, dg.RunRequest)
     assert days(request) == ("2025-03-01", "2025-03-03")
     done = run_requested(definitions, instance, request)
-    exchange.clear_faults()
     assert not done.success
     assert instance.get_materialized_partitions(KLINES) == {"2025-03-01", "2025-03-03"}
     return done
@@ -54,7 +52,7 @@ def test_what_follows_the_good_days_is_asked_for_once_as_soon_as_the_run_has_end
     definitions = built(exchange, tmp_path, CONFIG)
     sensor = Sensor(definitions, instance)
     assert sensor.tick() == []
-    failed = fail_in_the_middle(exchange, definitions, instance)
+    failed = fail_in_the_middle(exchange, definitions, instance, tmp_path / "lake")
     assert not instance.get_materialized_partitions(RESAMPLED)
 
     requests = sensor.tick()
@@ -76,7 +74,7 @@ def test_without_resampled_klines_the_good_days_are_still_checked_unless_another
     exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     definitions = built(exchange, tmp_path, CONFIG.replace(", resample: [4h]", ""))
-    failed = fail_in_the_middle(exchange, definitions, instance).dagster_run
+    failed = fail_in_the_middle(exchange, definitions, instance, tmp_path / "lake").dagster_run
     again = dg.DagsterRun("assets", tags=failed.tags, status=dg.DagsterRunStatus.STARTED)
     instance.add_run(again)
     assert Sensor(definitions, instance).tick() == []
