@@ -93,7 +93,7 @@ class _Left(NamedTuple):
 def _of_run(instance: dg.DagsterInstance, run: dg.DagsterRun, derived: Derived) -> Iterator[dg.RunRequest]:
     """Of the good days of one run, once, in its own kind: what it left out."""
     kind, left = kind_of_run(run), _left(instance, run, derived)
-    if kind is None or not left.good or not (left.assets or left.checks):
+    if kind is None or REQUESTED_AT not in run.tags or not left.good or not (left.assets or left.checks):
         return
     wish = Wanted(
         kind,
