@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,30 +16,12 @@ from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.funding.ingest import FundingStage
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import endpoints_of, make_dataset
-from klines_pipeline_tests.faults.archives import Lines, body_of, lines_of, member_of, pack, with_cell
+from klines_pipeline_tests.faults.archives import body_of, member_of, pack
 from klines_pipeline_tests.faults.lakes import all_files
 from klines_pipeline_tests.funding.conftest import Fund, asked, certificate, failures, row_of, table
+from klines_pipeline_tests.funding.february import DAY, KEY, UM, rewrite, with_rate
 
-UM = make_dataset("BTCUSDT", "SOLUSDT", market="um", interval="1h", funding=True)
-KEY = "data/futures/um/monthly/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2025-02.zip"
-DAY = "2025-02-27"
 ROOT = Path(__file__).parents[2]
-
-
-def rewrite(exchange: EmbeddedExchange, change: Callable[[Lines], Lines]) -> None:
-    """Replace BTCUSDT's archive of February, with a valid checksum; REST stays as it was."""
-    text = "".join(f"{line}\n" for line in change(lines_of(exchange, KEY)))
-    exchange.put_object(KEY, pack([(member_of(KEY), text.encode())]))
-
-
-def with_rate(day: str, rate: str) -> Callable[[Lines], Lines]:
-    """Another rate at midnight of a day."""
-    start = int(datetime.fromisoformat(f"{day}T00:00+00:00").timestamp())
-
-    def change(lines: Lines) -> Lines:
-        return [with_cell(line, 2, rate) if line.startswith(str(start)) else line for line in lines]
-
-    return change
 
 
 def of_bitcoin(lake: Lake, name: str = "funding", day: str = DAY) -> pl.DataFrame:
