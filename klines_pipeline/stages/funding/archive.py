@@ -8,7 +8,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 
@@ -23,8 +22,8 @@ from klines_pipeline.stages.funding.dataset import FundingDataset
 from klines_pipeline.stages.funding.newcomers import with_lifetime
 from klines_pipeline.stages.funding.results import ArchivedFunding
 from klines_pipeline.stages.funding.state import MirrorRows, entries_of_month, load_entries, paths_of
-from klines_pipeline.stages.verdict import SETTLED, Extent, absent, as_listed, is_current, judge, without_listing
-from klines_pipeline.stages.versions import path_of
+from klines_pipeline.stages.verdict import SETTLED, Extent, absent, as_listed, judge, without_listing
+from klines_pipeline.stages.versions import is_taken_in, new_file, record
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import to_parquet
 
@@ -41,8 +40,8 @@ class FundingWorkshop:
     folder: Path
 
     def new_file(self) -> Path:
-        """A name nobody uses yet."""
-        return self.folder / f".{uuid4().hex}.zip"
+        """See `versions.new_file`."""
+        return new_file(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def _bring_up_to_date(
                 failed[symbol] = str(error)
             continue
         entries[symbol] = as_listed(known, listed, None)
-        if listed is not None and not (is_current(known, listed) and _is_held(work.lake, known)):
+        if listed is not None and not is_taken_in(work.lake, known, listed):
             downloads[symbol] = work.pool.submit(work.archive.fetch, key, work.new_file)
     size, changes = 0, list[RevisionEntry | None]()
     for symbol, download in downloads.items():
@@ -149,13 +148,8 @@ def _bring_up_to_date(
         entries[symbol], size = judged, size + (got.size or 0)
         if got.state is ArchiveState.UNAVAILABLE:
             failed[symbol] = got.error or ""
-    versions.record(work.lake, paths_of(work.dataset, month), [change for change in changes if change])
+    record(work.lake, paths_of(work.dataset, month).revisions, changes)
     return _Month(entries, failed, len(downloads), size)
-
-
-def _is_held(lake: Lake, known: ArchiveEntry) -> bool:
-    """Whether the bytes judged are still in the lake. Asked of a disk only."""
-    return not lake.is_local or lake.size(path_of(known)) is not None
 
 
 def _parse(

@@ -27,6 +27,7 @@ from klines_pipeline.stages.funding.renewal import Renewed, renew
 from klines_pipeline.stages.funding.results import ArchivedFunding, FundingDay, ToppedUpFunding
 from klines_pipeline.stages.funding.state import MirrorRows
 from klines_pipeline.stages.funding.topup import top_up
+from klines_pipeline.stages.results import named_failures
 from klines_pipeline.storage.lake import Lake
 
 _MONTHS_AT_ONCE = 12
@@ -230,17 +231,8 @@ def _failures(result: FundingDay, stages: Collection[FundingStage]) -> dict[str,
     """Why the day must be reported failed, by stage: symbols that could not be had."""
     archived = result.archived.failed if result.archived else {}
     asked = result.topped_up.failed if result.topped_up else {}
-    named = (_named({**part, **result.damaged}) for part in (archived, asked, {**archived, **asked}))
+    named = (named_failures({**part, **result.damaged}) for part in (archived, asked, {**archived, **asked}))
     reasons = dict(zip(FundingStage, named, strict=True))
     if result.merged is not None and result.merged.problem:
         reasons[FundingStage.FUNDING] = " ".join(filter(None, (reasons[FundingStage.FUNDING], result.merged.problem)))
     return {stage.value: text for stage, text in reasons.items() if text and stage in stages}
-
-
-def _named(failed: Mapping[str, str]) -> str | None:
-    """`3 symbols failed: A, B, C. Why A did.`"""
-    if not failed:
-        return None
-    names = sorted(failed)
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{len(names)} symbol(s) failed: {', '.join(names[:5])}{more}. {failed[names[0]]}"

@@ -13,6 +13,7 @@ import polars as pl
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.states import RUN_MAY_CLOSE
 from klines_pipeline.domain.utc_day import days_between
 from klines_pipeline.domain.wanted import Kind, Wanted, newest_first, one_wish
@@ -97,10 +98,8 @@ def repairs(wrong: Said, today: date) -> list[Wanted]:
     days = tuple(day for day, problems in sorted(wrong.items()) if problems)
     if not days:
         return []
-    named = "; ".join(f"{day} {', '.join(wrong[day])}" for day in days[:_NAMED_DAYS])
-    more = f"; and {len(days) - _NAMED_DAYS} more" if len(days) > _NAMED_DAYS else ""
-    reason = f"{len(days)} day(s): {named}{more}"
-    return one_wish(Kind.REPAIR, days, reason, f"found on {today}")
+    named = some_of((f"{day} {', '.join(wrong[day])}" for day in days), _NAMED_DAYS, "; ")
+    return one_wish(Kind.REPAIR, days, f"{len(days)} day(s): {named}", f"found on {today}")
 
 
 def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, closable: Closable) -> Said:

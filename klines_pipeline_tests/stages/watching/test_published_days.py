@@ -20,7 +20,8 @@ from klines_pipeline.stages.ingest import Ingest
 from klines_pipeline.stages.watching.appearing import Policy, look_at
 from klines_pipeline.stages.watching.news import held_versions
 from klines_pipeline.stages.watching.open_days import open_days, unlooked
-from klines_pipeline.stages.watching.published_days import Tick, watch
+from klines_pipeline.stages.watching.published_days import watch
+from klines_pipeline.stages.watching.tick import Tick
 from klines_pipeline.stages.watching.tick_listing import TickListing
 from klines_pipeline.stages.watching.watch_cursor import WatchCursor
 from klines_pipeline.storage.lake import Lake

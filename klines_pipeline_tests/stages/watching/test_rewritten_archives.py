@@ -20,8 +20,8 @@ from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.ingest import Ingest
 from klines_pipeline.stages.watching.comparison_cursor import ComparisonCursor
 from klines_pipeline.stages.watching.held_versions import read_versions
-from klines_pipeline.stages.watching.published_days import Tick
 from klines_pipeline.stages.watching.rewritten_archives import compare_slice
+from klines_pipeline.stages.watching.tick import Tick
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline_tests.conftest import Run, archive_entry, endpoints_of, make_dataset
