@@ -179,3 +179,18 @@ def test_a_rate_that_cannot_be_one_keeps_its_day_red_until_the_archive_is_publis
         assert not any(day.may_pass for day in results if day.failures)
     rewrite(exchange, with_rate("2025-02-20", "0.00010000"))
     assert failures(fund([UM], "2025-02-19", "2025-02-21")) == {}
+
+
+@pytest.mark.parametrize("name", ["ledger/funding_archives", "ledger/funding_slices", "rest_funding"])
+def test_a_damaged_file_fails_its_day_alone_and_says_what_to_do(lake: Lake, fund: Fund, name: str) -> None:
+    fund([UM], "2025-03-01")
+    path = Path(lake.base, name, "exchange=binance/market=um/date=2025-03-01/part.parquet")
+    path.write_bytes(b"damaged")
+
+    failed = failures(fund([UM], "2025-02-28", "2025-03-02"))
+
+    assert list(failed) == ["2025-03-01"]
+    assert f"{path} is damaged" in failed["2025-03-01"]["funding"]
+    assert "Delete it, then materialize the day again" in failed["2025-03-01"]["funding"]
+    path.unlink()
+    assert failures(fund([UM], "2025-02-28", "2025-03-02")) == {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from klines_pipeline.domain.errors import CorruptArchiveError
+from klines_pipeline.domain.errors import CorruptArchiveError, DamagedFileError
 from klines_pipeline.domain.states import ArchiveState, Life
 from klines_pipeline.exchanges.funding import FundingArchive, FundingSurvey
 from klines_pipeline.exchanges.protocols import FetchedArchive
@@ -22,6 +22,7 @@ from klines_pipeline.stages.funding.dataset import FundingDataset
 from klines_pipeline.stages.funding.newcomers import with_lifetime
 from klines_pipeline.stages.funding.results import ArchivedFunding
 from klines_pipeline.stages.funding.state import MirrorRows, entries_of_month, load_entries, paths_of
+from klines_pipeline.stages.legible import look_at_each
 from klines_pipeline.stages.verdict import SETTLED, Extent, absent, as_listed, judge, without_listing
 from klines_pipeline.stages.versions import is_taken_in, new_file, record
 from klines_pipeline.storage.lake import Lake
@@ -57,10 +58,13 @@ class _Month:
 
 @dataclass(frozen=True, slots=True)
 class ArchivedMonth:
-    """The days asked for, recorded; and other days of the lake made from an older version, not yet recorded anew."""
+    """The days asked for, recorded, but for those with a damaged ledger; and other days of the lake made from an older
+    version, not yet recorded anew.
+    """
 
     days: Mapping[date, ArchivedFunding]
     stale: Mapping[date, ArchivedFunding]
+    damaged: Mapping[date, DamagedFileError]
 
 
 def archive_month(
@@ -70,7 +74,9 @@ def archive_month(
 
     `now` is the exchange's time. What was downloaded is counted on the first of the days.
     """
-    ledgers = {day: load_entries(work.lake, work.dataset, day) for day in days_of_month(month) if day <= now.date()}
+    begun = [day for day in days_of_month(month) if day <= now.date()]
+    ledgers, damaged = look_at_each(begun, lambda day: load_entries(work.lake, work.dataset, day))
+    days = {day: named for day, named in days.items() if day not in damaged}
     symbols = sorted({symbol for named in days.values() for symbol in named})
     found = _bring_up_to_date(work, month, symbols, entries_of_month(ledgers.values()), survey, now)
     results = dict[date, ArchivedFunding]()
@@ -87,6 +93,7 @@ def archive_month(
             day: _archived(found, survey, month, day, [name for name in symbols if name in known], known, now)
             for day, known in stale.items()
         },
+        damaged,
     )
 
 

@@ -17,7 +17,7 @@ from klines_pipeline.funding.slices import FundingSlice, is_settled
 from klines_pipeline.klines.ledgers import ArchiveEntry
 from klines_pipeline.stages.funding.dataset import FundingDataset, FundingUniverse, source_of
 from klines_pipeline.stages.funding.state import certified_days, load_entries, load_slices, paths_of
-from klines_pipeline.stages.watching.legible import look_at_each
+from klines_pipeline.stages.legible import look_at_each, to_be_mended
 from klines_pipeline.storage.lake import Lake
 
 
@@ -51,7 +51,7 @@ def wanted_of_funding(lake: Lake, market: Market, dataset: FundingDataset, now: 
         *fresh([today] if today in due else [], f"settlements until {hour}", hour, with_archives=False),
         *fresh(over, "over since", "over", with_archives=False),
         *one_wish(Kind.HISTORY, sorted(never), "never materialized", "never materialized"),
-        *damaged,
+        *to_be_mended(damaged),
     ]
 
 

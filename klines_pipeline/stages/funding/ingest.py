@@ -27,6 +27,7 @@ from klines_pipeline.stages.funding.renewal import Renewed, renew
 from klines_pipeline.stages.funding.results import ArchivedFunding, FundingDay, ToppedUpFunding
 from klines_pipeline.stages.funding.state import MirrorRows
 from klines_pipeline.stages.funding.topup import top_up
+from klines_pipeline.stages.legible import look_at_each
 from klines_pipeline.stages.results import named_failures
 from klines_pipeline.storage.lake import Lake
 
@@ -152,8 +153,11 @@ class _Stretch:
                 found = archive_month(self.work, month, named, survey, now)
                 self.archived.update(found.days)
                 self.stale.update(found.stale)
+                damaged = found.damaged
             else:
-                self.archived.update({day: self._from_ledger(day, survey, now) for day in days})
+                known, damaged = look_at_each(days, lambda day: self._from_ledger(day, survey, now))
+                self.archived.update(known)
+            self.errors.update({day: error for day, error in damaged.items() if day in days})
         except (KlinesError, OSError) as error:
             self._note(error)
             self.errors.update(dict.fromkeys(days, error))
@@ -178,7 +182,8 @@ class _Stretch:
         self.archived.update({day: found for day, found in ready.items() if day in self.archived})
         self.stale.update({day: found for day, found in ready.items() if day in self.stale})
         if FundingStage.REST in run.stages and ready:
-            self.topped_up = top_up(run.lake, self.source.api, run.dataset, ready, self.mirror, self.rest)
+            self.topped_up, damaged = top_up(run.lake, self.source.api, run.dataset, ready, self.mirror, self.rest)
+            self.errors.update(damaged)
 
     def _without_damaged(self, found: ArchivedFunding) -> ArchivedFunding:
         """Symbols whose archive in the lake cannot be read are failed and keep what they had."""

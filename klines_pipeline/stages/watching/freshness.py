@@ -20,8 +20,8 @@ from klines_pipeline.klines.grid import TimeRange, expected_range, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry, SliceEntry
 from klines_pipeline.klines.slices import answered_ranges, is_silent
 from klines_pipeline.stages.archive import load_entries
+from klines_pipeline.stages.legible import look_at_each, to_be_mended
 from klines_pipeline.stages.topup import load_slices
-from klines_pipeline.stages.watching.legible import look_at_each
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_table
@@ -62,7 +62,7 @@ def wanted_for_freshness(lake: Lake, dataset: Dataset, now: datetime, *, archive
         *wish([now.date()] if grows else [], f"symbols listed until {hour}", listing, once=True),
         *wish(sorted({*behind, *([] if archived else unseen)}), f"klines until {minute}", minute, with_archives=False),
         *wish(failed, "REST could not be asked for all of it", "not answered", with_archives=False),
-        *damaged,
+        *to_be_mended(damaged),
     ]
 
 
