@@ -1,11 +1,9 @@
 """Funding's schedules as the daemon meets them: at the exchange's time, in trouble too, on a real instance."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from klines_pipeline.defs.automation.run_requests import KIND, REASON
 from klines_pipeline.simulator.server import EmbeddedExchange
@@ -13,12 +11,6 @@ from klines_pipeline_tests.defs.conftest import built, days, names, run_tick, ti
 
 CONFIG = "datasets: [{market: um, interval: 1h, start: 2025-02-28, symbols: [BTCUSDT], funding: true}]"
 FRESH, NET = "binance__um__funding__freshness", "binance__um__funding__safety_net"
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
 
 
 def at(day: int, hour: int) -> datetime:

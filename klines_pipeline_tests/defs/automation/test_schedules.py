@@ -1,6 +1,5 @@
 """Schedules as the daemon meets them: ticks at the exchange's time, and the runs they ask for on a real instance."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,12 +20,6 @@ from klines_pipeline_tests.defs.conftest import built, days, names, run_requeste
 CONFIG = "datasets: [{interval: 1m, start: 2025-03-04, symbols: [BTCUSDT, ETHUSDT], resample: [1h]}]"
 FRESH, NET = "binance__spot__klines_1m__freshness", "binance__spot__klines_1m__safety_net"
 CHAIN = ["vision_klines_1m", "rest_klines_1m", "klines_1m", "resampled_klines_1h"]
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
 
 
 def at(day: int, hour: int, minute: int = 0, second: int = 30) -> datetime:
