@@ -2,9 +2,8 @@
 
 import dagster as dg
 
-from klines_pipeline.defs.automation.run_requests import RunRequester
-from klines_pipeline.defs.automation.ticks import sensor, why_not_yet
-from klines_pipeline.defs.keys import chain, op_name, rest_pool
+from klines_pipeline.defs.automation.ticks import answered, sensor
+from klines_pipeline.defs.keys import chain, op_name
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
@@ -16,20 +15,14 @@ _SECONDS = 60
 
 def build_published_days(dataset: Dataset, words: MarketWords, automation: Automation) -> dg.SensorDefinition:
     """`binance__spot__klines_1m__published_days`."""
-    keys, pool = chain(dataset, words), rest_pool(*dataset.prefix, words)
+    keys = chain(dataset, words)
 
     def published_days(
         context: dg.SensorEvaluationContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> dg.SensorResult:
         market = exchanges.market(dataset)
         tick = watch(lake.open(), market, dataset, automation, context.cursor, log=context.log.info)
-        if tick.now is None:
-            return dg.SensorResult(skip_reason=tick.words)
-        if reason := why_not_yet(dataset.start, tick.now, dataset.exchange):
-            return dg.SensorResult(skip_reason=reason)
-        asker = RunRequester(context.instance, dataset.name, keys, tick.now, automation.days_per_run, pool=pool)
-        asked = asker.ask(tick.wanted)
-        return asked.result(tick.cursor_after(asked.postponed), tick.words)
+        return answered(context.instance, dataset, keys, automation, tick)
 
     name = op_name(*dataset.prefix, f"klines_{dataset.interval}", "published_days")
     return sensor(name, _SECONDS, published_days, keys, automation, _description(dataset, words, automation))

@@ -2,9 +2,8 @@
 
 import dagster as dg
 
-from klines_pipeline.defs.automation.run_requests import RunRequester
-from klines_pipeline.defs.automation.ticks import sensor, why_not_yet
-from klines_pipeline.defs.keys import chain, op_name, rest_pool
+from klines_pipeline.defs.automation.ticks import answered, sensor
+from klines_pipeline.defs.keys import chain, op_name
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
@@ -16,19 +15,13 @@ _SECONDS = 600
 
 def build_rewritten_archives(dataset: Dataset, words: MarketWords, automation: Automation) -> dg.SensorDefinition:
     """`binance__spot__klines_1m__rewritten_archives`."""
-    keys, pool = chain(dataset, words), rest_pool(*dataset.prefix, words)
+    keys = chain(dataset, words)
 
     def rewritten_archives(
         context: dg.SensorEvaluationContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> dg.SensorResult:
         tick = compare_slice(lake.open(), exchanges.market(dataset), dataset, automation, context.cursor)
-        if tick.now is None:
-            return dg.SensorResult(skip_reason=tick.words)
-        if reason := why_not_yet(dataset.start, tick.now, dataset.exchange):
-            return dg.SensorResult(skip_reason=reason)
-        asker = RunRequester(context.instance, dataset.name, keys, tick.now, automation.days_per_run, pool=pool)
-        asked = asker.ask(tick.wanted)
-        return asked.result(context.cursor if asked.postponed else tick.cursor, tick.words)
+        return answered(context.instance, dataset, keys, automation, tick)
 
     return sensor(
         op_name(*dataset.prefix, f"klines_{dataset.interval}", "rewritten_archives"),

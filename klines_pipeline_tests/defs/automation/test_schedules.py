@@ -6,10 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from klines_pipeline.defs.automation.run_requests import REASON
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline_tests.defs.automation.conftest import at
-from klines_pipeline_tests.defs.conftest import built, days, names, run_tick, tick
+from klines_pipeline_tests.defs.conftest import built, tick
 
 CONFIG = "datasets: [{interval: 1m, start: 2025-03-04, symbols: [BTCUSDT, ETHUSDT], resample: [1h]}]"
 FRESH, NET = "binance__spot__klines_1m__freshness", "binance__spot__klines_1m__safety_net"
@@ -72,26 +70,3 @@ def test_schedules_are_on_unless_klines_yaml_says_otherwise(exchange: EmbeddedEx
         assert found.default_status.value == status
         assert (found.cron_schedule, found.execution_timezone) == ("0 */2 * * *", "UTC")
         assert "every 120 minutes" in str(found.description)
-
-
-def test_funding_is_asked_for_each_hour_and_its_archives_once_a_day(
-    exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
-    config = "datasets: [{market: um, interval: 1h, start: 2025-02-28, symbols: [BTCUSDT], funding: true}]"
-    definitions, name = built(exchange, tmp_path, config), "binance__um__funding__freshness"
-    exchange.set_clock(at(1, 1, 10))
-
-    [request] = run_tick(definitions, instance, name, exchange)
-    assert (days(request), names(request)) == (
-        ("2025-02-28", "2025-03-01"),
-        ["vision_funding", "rest_funding", "funding"],
-    )
-    assert "Nothing was settled since" in str(tick(definitions, instance, name, exchange))
-
-    exchange.set_clock(at(2, 11, 40))
-    net = tick(definitions, instance, "binance__um__funding__safety_net", exchange)
-    [came] = [request for request in net if isinstance(request, dg.RunRequest)]
-    assert (days(came), came.tags[REASON]) == (
-        ("2025-02-28", "2025-02-28"),
-        "archives of 2025-02 are out: 1 symbol(s)",
-    )

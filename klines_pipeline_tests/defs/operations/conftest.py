@@ -14,10 +14,8 @@ from klines_pipeline.defs.build import build_definitions
 from klines_pipeline.defs.operations.alerts import tell
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline_tests.defs.assets.test_klines import CONFIG, instance
+from klines_pipeline_tests.defs.assets.test_klines import CONFIG
 from klines_pipeline_tests.exchanges.script import ScriptedServer
-
-__all__ = ["instance"]
 
 
 class Watch:
