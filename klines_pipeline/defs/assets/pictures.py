@@ -1,4 +1,4 @@
-"""Pictures in a run's metadata: on its last day alone, since they are too big for every day's event.
+"""Pictures in a run's metadata: on its last good day alone, since they are too big for every day's event.
 
 Without the extra `charts` there are none; failing to draw never fails a day.
 """
@@ -16,22 +16,35 @@ from klines_pipeline.defs.assets.reporting import DayReport
 from klines_pipeline.defs.keys import asset_key
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import KlinesError
+from klines_pipeline.domain.utc_day import parse_day
 from klines_pipeline.stages.ingest import Stage
 from klines_pipeline.storage.lake import Lake
 
 LOG = logging.getLogger(__name__)
 
 
-def with_pictures(days: Iterable[DayReport], lake: Lake, dataset: Dataset, last: date | None) -> Iterator[DayReport]:
-    """The days as they come; the table's metadata of `last` gets the pictures. None: no pictures."""
-    table = asset_key(dataset, Stage.KLINES)
-    for day in days:
-        if last is None or day.partition != str(last) or table not in day.metadata:
-            yield day
-        else:
-            yield day._replace(
-                metadata={**day.metadata, table: {**day.metadata[table], **pictures_of(lake, dataset, last)}}
-            )
+def with_pictures(days: Iterable[DayReport], lake: Lake, dataset: Dataset) -> Iterator[DayReport]:
+    """The days; the table's metadata of the last one it is good of gets the pictures. That one comes when the next is
+    known, also where the days are cut short.
+    """
+    table, last = asset_key(dataset, Stage.KLINES), None
+    try:
+        for day in days:
+            if table in day.failures or table not in day.metadata:
+                yield day
+            else:
+                if last is not None:
+                    yield last
+                last = day
+    except GeneratorExit:  # nobody takes any more
+        raise
+    except BaseException:
+        if last is not None:
+            yield last
+        raise
+    if last is not None:
+        drawn = pictures_of(lake, dataset, parse_day(last.partition))
+        yield last._replace(metadata={**last.metadata, table: {**last.metadata[table], **drawn}})
 
 
 def pictures_of(lake: Lake, dataset: Dataset, last: date) -> Mapping[str, Any]:

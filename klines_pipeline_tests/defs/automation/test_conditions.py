@@ -1,16 +1,17 @@
 """What Dagster decides by itself: the derived assets that it asks for, and never a day twice."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
-from klines_pipeline.defs.build import build_definitions
+from klines_pipeline.defs.automation.run_requests import FIRST, LAST
 from klines_pipeline.domain.wanted import Kind
-from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline_tests.defs.checks.test_quality import spoil
+from klines_pipeline_tests.defs.conftest import built
 from klines_pipeline_tests.defs.patience import without_patience
 
 KLINES, RESAMPLED, SYMBOLS = (
@@ -35,15 +36,7 @@ TODAY, OLD = "2025-03-04", "2025-03-01"
 
 
 def definitions_of(exchange: EmbeddedExchange, tmp_path: Path, *, enabled: bool = True) -> dg.Definitions:
-    config = tmp_path / "klines.yaml"
-    config.write_text(CONFIG.replace("ENABLED", str(enabled).lower()), "utf-8")
-    return build_definitions(Settings.from_env({**exchange.environment(), "KLINES_CONFIG": str(config)}))
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
+    return built(exchange, tmp_path, CONFIG.replace("ENABLED", str(enabled).lower()))
 
 
 @pytest.fixture
@@ -82,6 +75,15 @@ class Conditions:
         )
         return bool(done.get_asset_materialization_events())
 
+    def examine(self, day: str) -> bool:
+        """The table's checks alone, over one day; whether all of them passed."""
+        keys = self.definitions.resolve_asset_graph().asset_check_keys
+        job = self.definitions.resolve_implicit_global_asset_job_def().get_subset(
+            asset_selection=set(), asset_check_selection={key for key in keys if key.asset_key == KLINES}
+        )
+        done = job.execute_in_process(instance=self.instance, tags={FIRST: day, LAST: day}, raise_on_error=False)
+        return all(check.passed for check in done.get_asset_check_evaluations())
+
 
 @pytest.fixture
 def conditions(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Conditions:
@@ -108,6 +110,18 @@ def test_a_request_is_made_once(conditions: Conditions) -> None:
     assert conditions.materialize(TODAY, RESAMPLED)
 
     assert conditions.tick() == {}
+
+
+def test_wrong_klines_of_an_old_day_hold_back_that_day_alone(conditions: Conditions, tmp_path: Path) -> None:
+    assert conditions.materialize(OLD, *CHAIN)
+    assert conditions.materialize(TODAY, *CHAIN)
+    table = tmp_path / f"lake/klines/exchange=binance/market=spot/interval=1h/date={OLD}/part.parquet"
+    spoil(table, (pl.col("low") - 1).alias("high"))
+    assert not conditions.examine(OLD), "an error that blocks stands on the table"
+
+    assert conditions.tick() == {"resampled_klines_4h": {TODAY}}
+    assert conditions.materialize(TODAY, RESAMPLED)
+    assert not conditions.materialize(OLD, RESAMPLED)
 
 
 def test_old_days_bring_nothing(conditions: Conditions) -> None:
