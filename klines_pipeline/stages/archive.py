@@ -26,7 +26,17 @@ from klines_pipeline.klines.schema import VISION
 from klines_pipeline.klines.sieve import Sieved, sieve
 from klines_pipeline.stages import quarantine, versions
 from klines_pipeline.stages.results import ArchivedDay
-from klines_pipeline.stages.verdict import SETTLED, absent, as_listed, extents_of, is_current, judge, without_listing
+from klines_pipeline.stages.verdict import (
+    FETCHED,
+    SETTLED,
+    absent,
+    as_listed,
+    extents_of,
+    is_current,
+    is_due_again,
+    judge,
+    without_listing,
+)
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_table, to_parquet
@@ -61,7 +71,7 @@ def begin(
     lake: Lake, market: Market, dataset: Dataset, day: date, *, survey: Survey, now: datetime, work: Workshop
 ) -> PendingDay:
     """Decide for each symbol, and start the downloads that are needed. `now` is the exchange's time."""
-    entries = load_entries(lake, dataset, day)
+    entries = _of_those_meant(dataset, day, load_entries(lake, dataset, day), survey)
     published = {name: found for name in dataset.symbols if (found := survey.published.get((name, day)))}
     downloads, failed = dict[str, Future[FetchedArchive]](), dict[str, str]()
     for symbol in dataset.symbols:
@@ -74,7 +84,7 @@ def begin(
                 failed[symbol] = str(error)
             continue
         entries[symbol] = as_listed(known, published.get(symbol), survey.lives.get((symbol, day)))
-        if symbol in published and not (is_current(known, published[symbol]) and _is_held(lake, known)):
+        if symbol in published and (_is_doubted(known, now) or not _is_in_lake(lake, known, published[symbol])):
             downloads[symbol] = work.pool.submit(market.archive.fetch, key, dataset.interval, work.new_file)
     return PendingDay(day, now, entries, published, downloads, failed)
 
@@ -84,9 +94,32 @@ def load_entries(lake: Lake, dataset: Dataset, day: date) -> dict[str, ArchiveEn
     return archive_entries(read_table(lake, DayPaths.of(dataset, day).archives, ARCHIVE_SCHEMA))
 
 
-def _is_held(lake: Lake, known: ArchiveEntry) -> bool:
-    """Whether the bytes judged are still in the lake. Asked of a disk only: a store would answer once a symbol-day."""
-    return not lake.is_local or lake.size(versions.path_of(known)) is not None
+def _of_those_meant(
+    dataset: Dataset, day: date, entries: Mapping[str, ArchiveEntry], survey: Survey
+) -> dict[str, ArchiveEntry]:
+    """Without the symbols that a filter leaves out of the day, now that their life is known: an earlier run that knew
+    less waited for their archive, and nobody is to wait for it any more.
+    """
+    if dataset.chosen is None:
+        return dict(entries)
+
+    def did_not_trade(name: str) -> bool:
+        return name not in dataset.symbols and (name, day) in survey.lives
+
+    return {name: entry for name, entry in entries.items() if entry.state in FETCHED or not did_not_trade(name)}
+
+
+def _is_doubted(known: ArchiveEntry, now: datetime) -> bool:
+    """Whether the bytes judged may have been a bad copy: it is time to look whether there is a good one."""
+    is_wrong = known.state is ArchiveState.CHECKSUM_MISMATCH
+    return is_wrong and is_due_again(known.first_seen_at, known.fetched_at, now.date())
+
+
+def _is_in_lake(lake: Lake, known: ArchiveEntry, published: PublishedArchive) -> bool:
+    """Whether the version published was judged, and its bytes are still there. Of those only a disk is asked: a store
+    would answer once a symbol-day.
+    """
+    return is_current(known, published) and (not lake.is_local or lake.size(versions.path_of(known)) is not None)
 
 
 def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, work: Workshop) -> ArchivedDay:
