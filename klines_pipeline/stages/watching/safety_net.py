@@ -103,9 +103,7 @@ def _unheard(lake: Lake, dataset: Dataset, day: date, rows: pl.DataFrame) -> pl.
     return rows.filter(pl.Series(unasked, dtype=pl.Boolean))
 
 
-def _problems(
-    lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, today: date, closable: Closable
-) -> Said:
+def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, today: date, closable: Closable) -> Said:
     """What is wrong with each day, nothing twice; gaps that are not `closable` are left alone."""
     where = (*dataset.prefix, str(dataset.interval))
     merged = sorted(set(stored_days(lake, _PROOF, *where)).intersection(days))
