@@ -39,7 +39,10 @@ from klines_pipeline.stages.verdict import (
 )
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_table, to_parquet
+from klines_pipeline.storage.tables import read_metadata, read_table, to_parquet
+
+_FILTER = "klines.symbols"
+"""In the file of the archives ledger: the filter whose symbols were last looked for, all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,20 @@ class PendingDay:
     published: Mapping[str, PublishedArchive]
     downloads: Mapping[str, "Future[FetchedArchive]"]
     failed: Mapping[str, str]
+    asked: str | None = None
+    """The filter whose symbols are looked for, all of them."""
 
 
 def begin(
-    lake: Lake, market: Market, dataset: Dataset, day: date, *, survey: Survey, now: datetime, work: Workshop
+    lake: Lake,
+    market: Market,
+    dataset: Dataset,
+    day: date,
+    *,
+    survey: Survey,
+    now: datetime,
+    work: Workshop,
+    asked: str | None = None,
 ) -> PendingDay:
     """Decide for each symbol, and start the downloads that are needed. `now` is the exchange's time."""
     entries = _of_those_meant(dataset, day, load_entries(lake, dataset, day), survey)
@@ -86,7 +99,7 @@ def begin(
         entries[symbol] = as_listed(known, published.get(symbol), survey.lives.get((symbol, day)))
         if symbol in published and (_is_doubted(known, now) or not _is_in_lake(lake, known, published[symbol])):
             downloads[symbol] = work.pool.submit(market.archive.fetch, key, dataset.interval, work.new_file)
-    return PendingDay(day, now, entries, published, downloads, failed)
+    return PendingDay(day, now, entries, published, downloads, failed, asked)
 
 
 def load_entries(lake: Lake, dataset: Dataset, day: date) -> dict[str, ArchiveEntry]:
@@ -143,7 +156,7 @@ def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, wo
     paths = DayPaths.of(dataset, pending.day)
     quarantine.record(lake, paths, [entry for _, entry, _ in known_to_new])
     versions.record(lake, paths, [change for change in changes if change])
-    _publish(lake, paths, entries, rows, kept)
+    _publish(lake, paths, entries, rows, kept, pending.asked)
     lost = {name: got.error or "" for name, got in fetched.items() if got.state is ArchiveState.UNAVAILABLE}
     return ArchivedDay(
         day=pending.day,
@@ -163,8 +176,18 @@ def _is_of(entry: ArchiveEntry, got: FetchedArchive) -> bool:
     return entry.state in SETTLED and entry.sha256_actual == got.sha256_actual and got.path is not None
 
 
+def asked_filter(lake: Lake, paths: DayPaths) -> str | None:
+    """The filter whose symbols the last run to change the day's ledger looked for, all of them; None without one."""
+    return read_metadata(lake, paths.archives).get(_FILTER)
+
+
 def _publish(
-    lake: Lake, paths: DayPaths, entries: Mapping[str, ArchiveEntry], rows: Sieved, symbols: Collection[str]
+    lake: Lake,
+    paths: DayPaths,
+    entries: Mapping[str, ArchiveEntry],
+    rows: Sieved,
+    symbols: Collection[str],
+    asked: str | None,
 ) -> None:
     """Rejected rows of the symbols fetched anew, then the archives ledger: after it, nothing of this is done again."""
     old = read_table(lake, paths.rejected, REJECTED_SCHEMA) if symbols else REJECTED_SCHEMA.to_frame()
@@ -175,5 +198,6 @@ def _publish(
         lake.publish(paths.rejected, to_parquet(rejected))
     ledger = to_frame([entries[symbol] for symbol in sorted(entries)], ARCHIVE_SCHEMA)
     first_of_nobody = ledger.is_empty() and lake.size(paths.archives) is None  # says that the day was looked at
-    if first_of_nobody or not ledger.equals(read_table(lake, paths.archives, ARCHIVE_SCHEMA)):
-        lake.publish(paths.archives, to_parquet(ledger))
+    same = ledger.equals(read_table(lake, paths.archives, ARCHIVE_SCHEMA))
+    if first_of_nobody or not same or (asked is not None and asked_filter(lake, paths) != asked):
+        lake.publish(paths.archives, to_parquet(ledger, {_FILTER: asked} if asked else None))

@@ -22,6 +22,7 @@ from klines_pipeline.klines.grid import TimeRange, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, SliceEntry
 from klines_pipeline.klines.slices import answered_ranges
 from klines_pipeline.stages.topup import load_slices
+from klines_pipeline.stages.watching.newly_meant import NewlyMeant
 from klines_pipeline.stages.watching.second_looks import SecondLooks, second_looks
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
@@ -110,7 +111,7 @@ def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, to
     read, damaged = read_legible(lake, [DayPaths.of(dataset, day).certificates for day in merged], _COLUMNS)
     by_day = {rows["date"][0]: rows for rows in read.partition_by("date")}
     asked_for = pl.concat([read.clear(), *(_asked_for(dataset, rows) for rows in by_day.values())])
-    looks = second_looks(lake, dataset, asked_for, today)
+    looks, newcomers = second_looks(lake, dataset, asked_for, today), NewlyMeant.of(lake, dataset)
     daily = [interval for interval in dataset.resample if isinstance(interval, Interval)]
     made = {interval: set(stored_days(lake, "resampled_klines", *dataset.prefix, str(interval))) for interval in daily}
     problems = {day: [*said.get(day, ())] for day in days}
@@ -121,7 +122,10 @@ def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, to
         try:
             if day in damaged:
                 raise damaged[day]
-            found += _of_certificates(dataset, day, by_day.get(day, read.clear()), closable)
+            rows = by_day.get(day, read.clear())
+            found += _of_certificates(dataset, day, rows, closable)
+            if unasked := newcomers.on(day, frozenset(rows["symbol"])):
+                found.append(f"was never asked for {_symbols(unasked)} that the filter means now")
         except DamagedFileError as error:
             found.append(str(error))
             continue
