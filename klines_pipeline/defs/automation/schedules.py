@@ -102,8 +102,8 @@ def build_schedules(dataset: Dataset, words: MarketWords, automation: Automation
             automation,
             f"Once a day, looks at the last {automation.safety_net_days} days of klines_{dataset.interval} of "
             f"{' '.join(dataset.prefix)}, and at a seventh of all days before them, and asks again for those that are "
-            "missing, damaged, failed, not resampled, or incomplete though REST has not been heard on it all, for those "
-            "around the end of a listing once the bucket tells of it, and for damaged archives ever more seldom. A run "
+            "missing, damaged, failed, not resampled, or incomplete though REST has not been heard on all of it; for "
+            "those around the end of a listing once the bucket tells, and for damaged archives ever more seldom. A run "
             "asks only for what the lake has not.",
         ),
     ]
