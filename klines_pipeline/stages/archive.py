@@ -8,7 +8,6 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 
@@ -32,7 +31,6 @@ from klines_pipeline.stages.verdict import (
     absent,
     as_listed,
     extents_of,
-    is_current,
     is_due_again,
     judge,
     without_listing,
@@ -54,8 +52,8 @@ class Workshop:
     folder: Path
 
     def new_file(self) -> Path:
-        """A name nobody uses yet."""
-        return self.folder / f".{uuid4().hex}.zip"
+        """See `versions.new_file`."""
+        return versions.new_file(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,8 @@ def begin(
                 failed[symbol] = str(error)
             continue
         entries[symbol] = as_listed(known, published.get(symbol), survey.lives.get((symbol, day)))
-        if symbol in published and (_is_doubted(known, now) or not _is_in_lake(lake, known, published[symbol])):
+        listed = published.get(symbol)
+        if listed and (_is_doubted(known, now) or not versions.is_taken_in(lake, known, listed)):
             downloads[symbol] = work.pool.submit(market.archive.fetch, key, dataset.interval, work.new_file)
     return PendingDay(day, now, entries, published, downloads, failed, asked)
 
@@ -128,13 +127,6 @@ def _is_doubted(known: ArchiveEntry, now: datetime) -> bool:
     return is_wrong and is_due_again(known.first_seen_at, known.fetched_at, now.date())
 
 
-def _is_in_lake(lake: Lake, known: ArchiveEntry, published: PublishedArchive) -> bool:
-    """Whether the version published was judged, and its bytes are still there. Of those only a disk is asked: a store
-    would answer once a symbol-day.
-    """
-    return is_current(known, published) and (not lake.is_local or lake.size(versions.path_of(known)) is not None)
-
-
 def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, work: Workshop) -> ArchivedDay:
     """Collect the downloads: parse, sieve, keep the bytes, write the day's ledgers."""
     fetched = {symbol: download.result() for symbol, download in pending.downloads.items()}
@@ -155,7 +147,7 @@ def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, wo
     entries = {**pending.entries, **judged}
     paths = DayPaths.of(dataset, pending.day)
     quarantine.record(lake, paths, [entry for _, entry, _ in known_to_new])
-    versions.record(lake, paths, [change for change in changes if change])
+    versions.record(lake, paths.revisions, changes)
     _publish(lake, paths, entries, rows, kept, pending.asked)
     lost = {name: got.error or "" for name, got in fetched.items() if got.state is ArchiveState.UNAVAILABLE}
     return ArchivedDay(

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Self
 
 from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.klines.life import SYMBOL_SCHEMA, Row, facts_of, was_alive
 from klines_pipeline.stages.archive import asked_filter
 from klines_pipeline.storage.lake import Lake
@@ -27,11 +28,14 @@ class NewlyMeant:
 
     @classmethod
     def of(cls, lake: Lake, dataset: Dataset) -> Self:
-        """As the life table is now."""
+        """As the life table is now; of a damaged one the asset that makes it tells."""
         chosen = dataset.chosen
         if chosen is None:
             return cls(lake, dataset, ())
-        rows = read_table(lake, SymbolsPaths(*dataset.prefix).symbols, SYMBOL_SCHEMA).iter_rows(named=True)
+        try:
+            rows = read_table(lake, SymbolsPaths(*dataset.prefix).symbols, SYMBOL_SCHEMA).iter_rows(named=True)
+        except DamagedFileError:
+            return cls(lake, dataset, ())
         return cls(lake, dataset, tuple(row for row in rows if chosen.selects(facts_of(row))))
 
     def on(self, day: date, certified: Collection[str]) -> int:
