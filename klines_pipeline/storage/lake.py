@@ -23,6 +23,7 @@ from klines_pipeline.storage import layout
 from klines_pipeline.storage.disk import locked, settle, sweep, write_whole
 from klines_pipeline.storage.leases import LEASE_SECONDS, Lease
 from klines_pipeline.storage.objects import Objects, conditional, of_s3
+from klines_pipeline.storage.s3_readers import reader_options
 
 _REMEDY = "Set `lake:` in klines.yaml, or KLINES_LAKE, to a folder that can be read and written."
 _LOCK_SECONDS = 3600.0
@@ -81,11 +82,8 @@ class Lake:
         return folder
 
     def reader_options(self) -> dict[str, str]:
-        """What Polars needs to read `uri`s of an object store; credentials come from the usual AWS_* variables."""
-        if self.is_local:
-            return {}
-        endpoint = self.options.get("endpoint_url")
-        return _s3_options(str(endpoint)) if endpoint else {}
+        """What Polars needs to read `uri`s of an object store."""
+        return reader_options(self.options) if of_s3(self.fs) else {}
 
     def read(self, path: str) -> bytes | None:
         """The whole file; None where there is none."""
@@ -227,11 +225,3 @@ class Lake:
         finally:
             del self._leases[paths.lock]
             lease.release()
-
-
-def _s3_options(endpoint: str) -> dict[str, str]:
-    return {
-        "aws_endpoint_url": endpoint,
-        "aws_allow_http": str(endpoint.startswith("http://")).lower(),
-        "aws_virtual_hosted_style_request": "false",
-    }
