@@ -25,16 +25,17 @@ def reader_options(options: Mapping[str, Any]) -> dict[str, str]:
 def _credentials(options: Mapping[str, Any]) -> dict[str, str]:
     if "key" in options:
         return {"aws_access_key_id": str(options["key"]), "aws_secret_access_key": str(options["secret"])}
-    found, region = _found()
+    known, region = found()
     told = {"aws_region": region} if region else {}
-    if found is None:
+    if known is None:
         return told
-    now = found.get_frozen_credentials()  # renewed by botocore where they end
+    now = known.get_frozen_credentials()  # renewed by botocore where they end
     token = {"aws_session_token": now.token} if now.token else {}
     return {**told, "aws_access_key_id": now.access_key, "aws_secret_access_key": now.secret_key, **token}
 
 
 @functools.cache
-def _found() -> tuple[Credentials | None, str | None]:
+def found() -> tuple[Credentials | None, str | None]:
+    """Credentials and region of this process, where there are any."""
     session = Session()
     return session.get_credentials(), session.get_config_variable("region")

@@ -1,7 +1,7 @@
 """What may stand in front of a real S3-compatible server: a clock of its own, a distance, less than S3 promises.
 
 `python -m klines_pipeline_tests.storage.front URL MILLISECONDS` prints the address of one, and serves until its input
-ends.
+ends; that one answers what it was asked before from memory, so that the server's own speed does not count.
 """
 
 import asyncio
@@ -31,9 +31,12 @@ class Front:
         """`kept`, `ignored` or `refused` with 501."""
         self.lose = 0
         """How many answers to writes get lost: done, then 503."""
+        self.remembers = False
+        """Whether objects once read are taken to stay as they are."""
         self.requests = Counter[str]()
         self.most_at_once = 0
         self._at_once = 0
+        self._known = dict[tuple[str, ...], tuple[int, bytes, dict[str, str]]]()
         self._written = dict[str, timedelta]()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -74,6 +77,10 @@ class Front:
             self._at_once -= 1
 
     async def _handed_on(self, request: web.Request) -> web.StreamResponse:
+        question = (request.method, request.raw_path, request.headers.get("Range", ""))
+        if question in self._known:
+            status, body, headers = self._known[question]
+            return web.Response(status=status, body=body, headers=headers)
         conditional = request.method == "PUT" and not _CONDITIONS.isdisjoint(name.lower() for name in request.headers)
         if conditional and self.conditions == "refused":
             return web.Response(status=501, text="<Error><Code>NotImplemented</Code></Error>")
@@ -93,6 +100,8 @@ class Front:
             told = self._by_its_own_clock(request.path, answer.headers)
             if request.method == "HEAD":
                 told["Content-Length"] = answer.headers.get("Content-Length", "0")
+            if self.remembers and request.method in ("GET", "HEAD") and answer.ok:
+                self._known[question] = answer.status, body, told
             return web.Response(status=answer.status, body=body, headers=told)
 
     def _by_its_own_clock(self, path: str, headers: Mapping[str, str]) -> dict[str, str]:
@@ -110,5 +119,6 @@ def _later(date: str, by: timedelta) -> str:
 
 if __name__ == "__main__":
     with Front(sys.argv[1], seconds_away=float(sys.argv[2]) / 1000) as front:
+        front.remembers = True
         print(front.url, flush=True)
         sys.stdin.read()
