@@ -96,7 +96,7 @@ def test_sensors_schedules_and_commands_work_on_a_bucket_as_on_a_disk(
     assert (revision["symbol"], revision["date"], revision["revision"]) == ("ETHUSDT", DAY, 2)
     assert said("revisions", "ETHUSDT", *VENUE, "--day", DAY, "--rows")
     [status] = said("status")
-    assert (status["days"], status["symbols"], status["completeness_pct"]) == (3, 2, 100)
+    assert (status["days"], status["symbols"], status["incomplete"]) == (3, 2, "exchange_halt: 1")
     lake = Lake(s3_root, lake_options(s3_root))
     held = [name for name in lake.fs.find(f"{lake.base}/.locks") if b'"owner": ""' not in lake.fs.cat_file(name)]
     assert [name.rpartition("/")[2] for name in held] == ["conditional-writes"]
