@@ -35,12 +35,12 @@ from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA, ArchiveEntry, to_frame
 from klines_pipeline.stages.watching.comparison_cursor import ComparisonCursor
 from klines_pipeline.stages.watching.freshness import wanted_for_freshness
+from klines_pipeline.stages.watching.held_versions import read_versions
 from klines_pipeline.stages.watching.published_days import watch
-from klines_pipeline.stages.watching.rewritten_archives import compare_slice
 from klines_pipeline.stages.watching.safety_net import examined_days, older_days, older_repairs, wanted_repairs
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_many, read_table, to_parquet
+from klines_pipeline.storage.tables import read_many, read_table, stored_days, to_parquet
 
 TICK_LIMIT = 60
 ONE_BY_ONE = 60
@@ -114,9 +114,12 @@ class Bench:
         return watch(self.lake, market, self.dataset, self.automation, None, log=lambda _: None).words
 
     def compared(self) -> str:
-        """The sensor of rewritten archives, at the first slice of all history."""
-        market, passed = connect("binance", "spot", self.endpoints), str(ComparisonCursor(passed=NIGHT.date()))
-        return compare_slice(self.lake, market, self.dataset, self.automation, passed).words
+        """The sensor of rewritten archives, without the listings: the exchange here makes each archive it first lists."""
+        rounds, today = ComparisonCursor(passed=NIGHT.date()), NIGHT.date()
+        stored = stored_days(self.lake, "ledger/archives", *self.dataset.prefix, str(self.dataset.interval))
+        due = rounds.due(stored, today, self.automation.revisit_days)
+        assert due is not None
+        return f"{len(due.days)} days, {read_versions(self.lake, self.dataset, due.days)[0].height} versions"
 
     def fresh(self) -> str:
         """The freshness schedule."""
