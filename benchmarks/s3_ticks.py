@@ -114,7 +114,7 @@ class Bench:
         return watch(self.lake, market, self.dataset, self.automation, None, log=lambda _: None).words
 
     def compared(self) -> str:
-        """The sensor of rewritten archives, without the listings: the exchange here makes each archive it first lists."""
+        """The sensor of rewritten archives, without the listings: the exchange here would make each archive first."""
         rounds, today = ComparisonCursor(passed=NIGHT.date()), NIGHT.date()
         stored = stored_days(self.lake, "ledger/archives", *self.dataset.prefix, str(self.dataset.interval))
         due = rounds.due(stored, today, self.automation.revisit_days)
