@@ -7,7 +7,8 @@ import dagster as dg
 from klines_pipeline.defs.assets.columns import SCHEMA, funding_columns
 from klines_pipeline.defs.assets.funding_metadata import funding_metadata
 from klines_pipeline.defs.assets.reporting import DayReport, report
-from klines_pipeline.defs.checks.quality import WITHOUT_PARTITION, check_result, check_specs
+from klines_pipeline.defs.checks.quality import WITHOUT_PARTITION, check_specs
+from klines_pipeline.defs.checks.results import check_result
 from klines_pipeline.defs.keys import op_name, rest_pool
 from klines_pipeline.defs.partitions import RANGE_IS_ONE_RUN, day_partitions, days_of
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
@@ -130,6 +131,6 @@ def _build_checks(dataset: FundingDataset) -> dg.AssetChecksDefinition:
         wanted = {key.name for key in context.selected_asset_check_keys}
         for finding in examine_funding(opened, dataset, days):
             if finding.rule in wanted:
-                yield check_result(asset, FUNDING_RULES[finding.rule].truth, finding, len(days))
+                yield check_result(asset, FUNDING_RULES[finding.rule].truth, finding)
 
     return examine
