@@ -1,4 +1,4 @@
-"""Letters for pictures: what the own font lacks in another one of this machine, else escaped. Needs the extra `charts`."""
+"""Letters for pictures: what the own font lacks in another one installed, else escaped. Needs the extra `charts`."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -29,7 +29,7 @@ def lettering(text: str, size: float, fonts: Sequence[str] | None = None) -> Let
         return Lettering(text, FontProperties(size=size))
     for path in _installed() if fonts is None else fonts:
         if not _lacking(path, strange):
-            return Lettering(text, FontProperties([*FontProperties().get_family(), _family(path)], size=size))
+            return Lettering(text, FontProperties(family=[*FontProperties().get_family(), _family(path)], size=size))
     return Lettering(text.encode("ascii", "backslashreplace").decode(), FontProperties(size=size))
 
 

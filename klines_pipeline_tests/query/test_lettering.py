@@ -38,7 +38,7 @@ def test_a_font_that_has_the_letters_writes_them() -> None:
     if written.text != CHINESE:
         pytest.skip("no font with Chinese letters is installed here")
 
-    family = FontProperties(written.font.get_family()[-1:])
+    family = FontProperties(family=written.font.get_family()[-1:])
     assert lettering(CHINESE, 8, fonts=[OWN, findfont(family, fallback_to_default=False)]) == written
 
 

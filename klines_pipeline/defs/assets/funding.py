@@ -91,13 +91,17 @@ def _ingested(dataset: FundingDataset, result: FundingDay) -> DayReport:
 
 def _specs(dataset: FundingDataset) -> list[dg.AssetSpec]:
     venue, stages = " ".join(dataset.prefix), _stages(dataset)
+    sources, lacking = "from REST", "no archive of this market is used"
+    if FundingStage.VISION in stages:
+        sources = "from its archive, or from REST where that has none"
+        lacking = "those that no archive has, so a day of complete archives costs no request"
     descriptions = {
         FundingStage.VISION: f"Monthly funding archives that {venue} publishes, each checked against its .CHECKSUM and "
         "kept byte for byte. A day's row speaks of the archive of its month.",
-        FundingStage.REST: f"The settlements that no archive of {venue} holds, asked from REST once, within a limit of "
-        "their own. A day of complete archives costs no request.",
-        FundingStage.FUNDING: f"The table: one funding rate per symbol and settlement on {venue}, archive first, REST "
-        "where it has none, with a certificate per symbol that says what is missing and why.",
+        FundingStage.REST: f"The funding rates of {venue} as REST gave them, each asked for once, within a limit of "
+        f"their own: {lacking}.",
+        FundingStage.FUNDING: f"The table: one funding rate per symbol and settlement on {venue}, {sources}, with a "
+        "certificate per symbol and day that says what is missing and why.",
     }
     kinds = {FundingStage.VISION: {"zip"}, FundingStage.REST: {"parquet"}, FundingStage.FUNDING: {"parquet", "polars"}}
     table: Mapping[str, object] = {SCHEMA: funding_columns(), "dagster/table_name": str(dataset)}

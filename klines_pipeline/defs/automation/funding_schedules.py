@@ -14,6 +14,7 @@ from klines_pipeline.defs.automation.ticks import Answer, asked_time, said_by_da
 from klines_pipeline.defs.keys import op_name
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
+from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.stages.funding.dataset import FundingDataset
 from klines_pipeline.stages.funding.freshness import archive_news, funding_repairs, wanted_of_funding
 from klines_pipeline.stages.funding.ingest import FundingStage
@@ -30,6 +31,8 @@ def build_funding_schedules(dataset: FundingDataset, automation: Automation) -> 
     assets = funding_chain(dataset)
     on_rest = [key for key in assets if key != funding_key(dataset, FundingStage.VISION)]
     venue = " ".join(dataset.prefix)
+    archived = words_of(*dataset.prefix).archived
+    archives = "requests the days whose monthly archive came or was published anew, and " if archived else ""
 
     def asker(context: dg.ScheduleEvaluationContext, now: datetime) -> RunRequester:
         return RunRequester(
@@ -87,8 +90,7 @@ def build_funding_schedules(dataset: FundingDataset, automation: Automation) -> 
             ask_for_the_rest,
             assets,
             automation,
-            f"Once a day, lists the monthly funding archives of {venue} and asks for the days whose archive came or "
-            f"was published anew, and for those of the last {automation.safety_net_days} days that are missing, "
-            "failed, or incomplete for a reason that is not the exchange's own.",
+            f"Once a day, {archives}requests those of the last {automation.safety_net_days} days of {dataset} that are "
+            "missing, failed, or incomplete for a reason that is not the exchange's own.",
         ),
     ]
