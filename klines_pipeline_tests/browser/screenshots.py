@@ -115,7 +115,7 @@ def _checks(page: Page, address: str) -> None:
     """Run by itself it looks at the whole month."""
     path = f"{address}{ASSET}?view=checks&checkDetail=klines_are_complete_or_explained"
     page.goto(path)
-    page.get_by_role("button", name="Execute", exact=True).click()
+    page.get_by_text("Execute", exact=True).first.click()
     expect(page.get_by_text("days bad").first).to_be_visible(timeout=2 * _PATIENCE)
     page.goto(path)
     expect(page.get_by_text("days bad").first).to_be_visible()
