@@ -90,7 +90,7 @@ def archive_matches_checksum(tables: DayTables) -> pl.DataFrame:
     return by_symbol(tables.archives, pl.col("state").is_in(list(UNUSABLE)) | newer)
 
 
-@rule(Severity.WARN, "kline missing without a reason of the exchange")
+@rule(Severity.WARN, "kline missing without explanation")
 def klines_are_complete_or_explained(tables: DayTables) -> pl.DataFrame:
     """Every kline of a day that is over is there, and of a day in progress every one closed when it was last looked at,
     or its absence is the exchange's own, by evidence. Remedy: `klines certificate` names the gaps and reasons;

@@ -67,7 +67,7 @@ def _bad(truth: Truth, days: Sequence[str], rows: Sequence[Mapping[str, str]], t
     if total > len(rows):
         rest = dict.fromkeys(rows[0], "") | {"found": f"and {total - len(rows):,} more"}
         records.append(dg.TableRecord(rest))
-    return {"worst": dg.MetadataValue.table(records), "remedy": truth.remedy, "bad_days": [*days]}
+    return {"worst": dg.MetadataValue.table(records), "remedy": truth.remedy.replace("`", ""), "bad_days": [*days]}
 
 
 def _command(asset: dg.AssetKey, truth: Truth, symbol: str, day: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ _COMPLETE = Truth(
     Severity.WARN,
     "Every expected settlement is there, or its absence is the exchange's own, by evidence. Remedy: `klines "
     "certificate` names the gaps and reasons; materialize the day again once the cause has passed.",
-    "settlement missing without a reason of the exchange",
+    "settlement missing without explanation",
 )
 _CHECKSUM = Truth(
     "archive_matches_checksum",

@@ -77,7 +77,7 @@ def test_an_archive_that_differs_from_its_checksum_is_a_warning_with_the_day_and
     assert check.metadata["bad_days"].value == ["2024-03-02"]
     assert check.description == "1 of 3 days bad, 1 archive refused: 2024-03-02 ETHUSDT."
     assert rows(check) == [{"day": "2024-03-02", "symbol": "ETHUSDT", "found": "1 archive refused"}]
-    assert str(check.metadata["remedy"].value).startswith("see `state` in the archives ledger;")
+    assert str(check.metadata["remedy"].value).startswith("see state in the archives ledger;")
 
 
 def test_a_gap_nobody_explains_is_shown_with_the_command_that_says_more(
@@ -88,7 +88,7 @@ def test_a_gap_nobody_explains_is_shown_with_the_command_that_says_more(
 
     checks = outcomes(run(definitions, instance, "2024-03-01", "2024-03-03"))
 
-    lacking = "1,440 klines missing without a reason of the exchange"
+    lacking = "1,440 klines missing without explanation"
     check = checks["klines_are_complete_or_explained"]
     assert check.description == f"1 of 3 days bad, {lacking}: 2024-03-02 ETHUSDT (1,440)."
     command = "klines certificate ETHUSDT --dataset binance/spot/klines_1m --day 2024-03-02"

@@ -166,7 +166,7 @@ def test_a_check_that_warns_is_told_with_its_days_and_what_it_means(
     assert (alert["check"], alert["severity"]) == ("archive_matches_checksum", "WARN")
     assert (alert["asset"], alert["days"]) == ("binance/spot/klines_1m", [DAY])
     assert alert["message"].splitlines()[0] == f"1 of 3 days bad, 1 archive refused: {DAY} ETHUSDT."
-    assert alert["message"].splitlines()[1].startswith("Remedy: see `state` in the archives ledger;")
+    assert alert["message"].splitlines()[1].startswith("Remedy: see state in the archives ledger;")
 
 
 @dg.op
