@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.utc_day import day_end, day_start
 
 CLOSES = pl.Schema({"symbol": pl.String(), "last_close": pl.Float64()})
@@ -97,6 +98,5 @@ def what_is_wrong(tables: DayTables, rules: Mapping[str, Rule]) -> str | None:
 
 
 def _sentence(truth: Truth, breaches: pl.DataFrame) -> str:
-    named = ", ".join(f"{symbol} ({count} rows)" for symbol, count in breaches.head(_NAMED).iter_rows())
-    more = f" and {breaches.height - _NAMED} more" if breaches.height > _NAMED else ""
-    return f"{truth.name} does not hold for {named}{more}. Remedy: {truth.remedy}"
+    named = some_of((f"{symbol} ({count} rows)" for symbol, count in breaches.iter_rows()), _NAMED)
+    return f"{truth.name} does not hold for {named}. Remedy: {truth.remedy}"

@@ -14,6 +14,7 @@ from klines_pipeline.defs.operations.lost_runs import sign_run
 from klines_pipeline.defs.partitions import RANGE_IS_ONE_RUN
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.errors import KlinesError
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.stages.symbols.life_table import Refreshed, refresh_symbols
 
@@ -80,9 +81,8 @@ def _metadata(refreshed: Refreshed) -> Metadata:
 
 def _failure(key: dg.AssetKey, refreshed: Refreshed) -> dg.Failure:
     names = sorted(refreshed.failed)
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return dg.Failure(
-        f"{key.to_user_string()}: {len(names)} could not be had: {', '.join(names[:_NAMED])}{more} "
+        f"{key.to_user_string()}: {len(names)} could not be had: {some_of(names, _NAMED)} "
         f"({refreshed.failed[names[0]]}). The others are in the table; materialize it again.",
         metadata={"failed": names, **_metadata(refreshed)},
         allow_retries=False,

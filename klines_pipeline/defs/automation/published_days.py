@@ -2,8 +2,7 @@
 
 import dagster as dg
 
-from klines_pipeline.defs.automation.run_requests import RunRequester
-from klines_pipeline.defs.automation.ticks import sensor, why_not_yet
+from klines_pipeline.defs.automation.ticks import answered, sensor
 from klines_pipeline.defs.keys import chain, op_name
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
@@ -23,13 +22,7 @@ def build_published_days(dataset: Dataset, words: MarketWords, automation: Autom
     ) -> dg.SensorResult:
         market = exchanges.market(dataset)
         tick = watch(lake.open(), market, dataset, automation, context.cursor, log=context.log.info)
-        if tick.now is None:
-            return dg.SensorResult(skip_reason=tick.words)
-        if reason := why_not_yet(dataset.start, tick.now, dataset.exchange):
-            return dg.SensorResult(skip_reason=reason)
-        asker = RunRequester(context.instance, dataset.name, keys, tick.now, automation.days_per_run)
-        asked = asker.ask(tick.wanted)
-        return asked.result(tick.cursor_after(asked.postponed), tick.words)
+        return answered(context.instance, dataset, keys, automation, tick)
 
     name = op_name(*dataset.prefix, f"klines_{dataset.interval}", "published_days")
     return sensor(name, _SECONDS, published_days, keys, automation, _description(dataset, words, automation))

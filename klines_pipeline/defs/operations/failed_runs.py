@@ -8,6 +8,7 @@ import dagster as dg
 
 from klines_pipeline.defs.automation.run_requests import DATASET, REASON, days_of_run
 from klines_pipeline.domain.alerts import Alert, AlertKind
+from klines_pipeline.domain.phrases import some_of
 
 _FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
 _LINES, _LONGEST = 6, 600
@@ -102,5 +103,4 @@ def _texts(value: object) -> list[str]:
 
 def _assets(run: dg.DagsterRun) -> str | None:
     names = sorted(key.to_user_string() for key in run.asset_selection or ())
-    more = f" and {len(names) - _ASSETS} more" if len(names) > _ASSETS else ""
-    return ", ".join(names[:_ASSETS]) + more if names else None
+    return some_of(names, _ASSETS) or None

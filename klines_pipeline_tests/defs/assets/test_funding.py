@@ -1,6 +1,5 @@
 """Funding as Dagster sees it: one group of assets a market, days good and bad, checks."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -23,12 +22,6 @@ datasets:
   - {market: cm, interval: 1h, start: 2024-01-01, symbols: [BTCUSD_PERP]}
   - {exchange: okx, market: swap, interval: 1h, start: 2025-01-01, symbols: [BTC-USDT-SWAP], funding: true}
 """
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
 
 
 def built(exchange: EmbeddedExchange, folder: Path, config: str = CONFIG) -> dg.Definitions:

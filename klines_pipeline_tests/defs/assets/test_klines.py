@@ -1,6 +1,5 @@
 """Assets on a real Dagster instance: what a range run records, good days and bad."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,9 @@ import dagster as dg
 import pytest
 
 from klines_pipeline.defs.automation.run_requests import KIND
-from klines_pipeline.defs.build import build_definitions
 from klines_pipeline.domain.wanted import Kind
-from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline_tests.defs.conftest import built
 
 VISION, REST, KLINES = (
     dg.AssetKey(["binance", "spot", f"{name}_1m"]) for name in ("vision_klines", "rest_klines", "klines")
@@ -27,16 +25,8 @@ datasets:
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
-@pytest.fixture
 def definitions(exchange: EmbeddedExchange, tmp_path: Path) -> dg.Definitions:
-    config = tmp_path / "klines.yaml"
-    config.write_text(CONFIG, "utf-8")
-    return build_definitions(Settings.from_env({**exchange.environment(), "KLINES_CONFIG": str(config)}))
+    return built(exchange, tmp_path, CONFIG)
 
 
 def run(

@@ -18,12 +18,11 @@ from klines_pipeline_tests.defs.assets.test_klines import (
     VISION,
     definitions,
     failed_partitions,
-    instance,
     run,
 )
 from klines_pipeline_tests.faults.archives import key_of, rewrite, with_cell
 
-__all__ = ["definitions", "instance"]
+__all__ = ["definitions"]
 
 
 def outcomes(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:

@@ -31,10 +31,8 @@ from klines_pipeline.defs.operations.alerts import tell
 from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline_tests.defs.assets.test_klines import CONFIG, instance, run
+from klines_pipeline_tests.defs.assets.test_klines import CONFIG, run
 from klines_pipeline_tests.exchanges.script import Answer, ScriptedServer
-
-__all__ = ["instance"]
 
 DAY = "2024-03-02"
 
