@@ -83,7 +83,7 @@ def test_a_symbol_new_in_klines_yaml_is_passed_over_aloud_and_the_others_stay_fr
     assert not result.failures
     assert newest(lake, "BTCUSDT", "2025-03-04") == newest(lake, "ETHUSDT", "2025-03-04") == at(4, 9, 4, 0)
     assert "2025-03-04: passed over: SOLUSDT." in caplog.text
-    shown = stage_metadata(result)
+    shown = stage_metadata(result, lake, edited)
     assert {stage: shown[stage].get("symbols_passed_over") for stage in (Stage.REST, Stage.KLINES)} == {
         Stage.REST: "SOLUSDT",
         Stage.KLINES: "SOLUSDT",
