@@ -5,6 +5,7 @@ other test imports from `dagster._`; what the project itself needs stands in `kl
 from datetime import datetime
 
 import dagster as dg
+from dagster._core.events import EngineEventData
 from dagster._core.remote_origin import (
     RegisteredCodeLocationOrigin,
     RemoteInstigatorOrigin,
@@ -47,3 +48,9 @@ def fail_tick(instance: dg.DagsterInstance, name: str, at: datetime, location: s
     )
     made = instance.create_tick(tick)
     instance.update_tick(made.with_status(TickStatus.FAILURE, error=error, end_timestamp=began + 1))
+
+
+def report_error(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str, error: str, cause: str) -> None:
+    """An event of Dagster's engine with an error and its cause, as its own processes write it down."""
+    came_of = SerializableErrorInfo(cause, [], None)
+    instance.report_engine_event(message, run, EngineEventData(error=SerializableErrorInfo(error, [], None, came_of)))

@@ -1,6 +1,8 @@
 """Failures of a real instance, told to a real receiver on loopback with what they mean. What is told of ticks and
 datasets stands in `test_outages`, how often and what if nobody listens in `test_alert_delivery`."""
 
+import errno
+import os
 from pathlib import Path
 
 import dagster as dg
@@ -10,9 +12,9 @@ from klines_pipeline.defs.build import build_definitions
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline_tests.defs.assets.test_klines import run
-from klines_pipeline_tests.defs.operations.conftest import Watch, break_down, said, the_sensor
+from klines_pipeline_tests.defs.operations.conftest import Watch, break_down, broken, said, the_sensor
 from klines_pipeline_tests.exchanges.script import ScriptedServer
-from klines_pipeline_tests.unpublished import of_location
+from klines_pipeline_tests.unpublished import of_location, report_error
 
 DAY = "2024-03-02"
 
@@ -103,6 +105,66 @@ def test_any_run_is_told_with_what_was_asked_and_why(
     assert (alert["dataset"], alert["reason"]) == ("binance/um/klines_1m", "3 of 3 symbols published")
     assert alert["days"] == ["2025-03-01", "2025-03-02", "2025-03-03"]
     assert "the disk is full" in alert["message"]
+
+
+def launched(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    """A run that was started and has not ended."""
+    return instance.create_run_for_job(broken, status=dg.DagsterRunStatus.STARTED)
+
+
+def test_a_run_that_was_killed_is_told_with_what_killed_it(
+    instance: dg.DagsterInstance, watch: Watch, receiver: ScriptedServer
+) -> None:
+    """The words are those of Dagster's code server, and so is their order."""
+    run = launched(instance)
+    instance.report_engine_event("Started process for run (pid: 4711).", run)
+    instance.report_engine_event(f"Run execution process for {run.run_id} unexpectedly exited with exit code -9.", run)
+    instance.report_run_failed(run)
+
+    watch.tick()
+
+    [alert] = said(receiver)[0]["alerts"]
+    assert alert["message"] == f"Run execution process for {run.run_id} unexpectedly exited with exit code -9."
+
+
+def test_a_run_whose_klines_yaml_does_not_load_is_told_with_the_line(
+    instance: dg.DagsterInstance, watch: Watch, receiver: ScriptedServer
+) -> None:
+    run, text = launched(instance), "ConfigurationError: klines.yaml, line 3: there is no interval '7m'."
+    report_error(instance, run, "Could not load pipeline definition.", "DagsterUserCodeLoadError", text)
+    instance.report_run_failed(run)
+
+    watch.tick()
+
+    assert said(receiver)[0]["alerts"][0]["message"] == text
+
+
+@dg.op
+def runs_full() -> None:
+    try:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "part.parquet")
+    finally:
+        raise ValueError("the day was not begun")
+
+
+@dg.job
+def full() -> None:
+    runs_full()
+
+
+def test_a_full_disk_is_named_whatever_else_came_of_it(
+    instance: dg.DagsterInstance, watch: Watch, receiver: ScriptedServer
+) -> None:
+    full.execute_in_process(instance=instance, raise_on_error=False)
+    run = launched(instance)
+    report_error(instance, run, "Lost.", "DagsterError", "OperationalError: database or disk is full")
+    report_error(instance, run, "The end.", "DagsterError", "KeyError: 'run'")
+    instance.report_run_failed(run)
+
+    watch.tick()
+
+    messages = [alert["message"] for alert in said(receiver)[0]["alerts"]]
+    assert messages == ["The disk is full.\nValueError: the day was not begun", "The disk is full.\nKeyError: 'run'"]
 
 
 def test_runs_of_another_code_location_are_told_by_that_one(
