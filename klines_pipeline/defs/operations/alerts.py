@@ -81,6 +81,7 @@ def tell(
     try:
         post(url, message.payload)
     except TransientError as error:
+        LOG.warning("%s %d alert(s) wait.", error, message.alerts)
         return dg.SensorResult(
             skip_reason=f"{error} {message.alerts} alert(s) wait for the next tick.", cursor=told.text()
         )

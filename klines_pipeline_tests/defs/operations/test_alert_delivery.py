@@ -47,6 +47,39 @@ def test_a_receiver_that_was_down_gets_everything_later(
     assert [alert["dataset"] for alert in said(receiver)[-1]["alerts"]] == ["first", "second"]
 
 
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_a_receiver_that_has_moved_gets_the_message_where_it_is(
+    instance: dg.DagsterInstance, watch: Watch, receiver: ScriptedServer, status: int
+) -> None:
+    receiver.script = [Answer(status, headers={"Location": "/elsewhere"}), Answer()]
+    break_down(instance)
+
+    assert watch.tick() == "Told 1 failure(s)."
+    assert receiver.paths[-2:] == ["/hook", "/elsewhere"]
+    assert receiver.bodies[-1] == receiver.bodies[-2]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Location": "/hook"}, {}, {"Location": "ftp://127.0.0.1/x"}, {"Location": "/{}"}, {"Location": "//["}]
+)
+def test_a_receiver_that_has_moved_nowhere_loses_nothing_and_the_log_says_so(
+    instance: dg.DagsterInstance,
+    watch: Watch,
+    receiver: ScriptedServer,
+    headers: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    receiver.script = [Answer(301, headers={n: v.format(hop) for n, v in headers.items()}) for hop in range(20)]
+    break_down(instance)
+    for _ in range(4):
+        assert watch.tick().endswith("1 alert(s) wait for the next tick.")
+    assert "127.0.0.1 says that it has moved" in caplog.text
+    assert "/hook" not in caplog.text
+
+    receiver.script = [Answer()]
+    assert watch.tick() == "Told 1 failure(s)."
+
+
 def test_a_receiver_that_refuses_three_times_loses_the_message_but_hears_how_many_it_lost(
     instance: dg.DagsterInstance, watch: Watch, receiver: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
