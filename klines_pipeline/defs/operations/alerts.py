@@ -39,7 +39,7 @@ def build_alerts(url: str, datasets: Mapping[str, date]) -> dg.SensorDefinition:
         description="Posts to KLINES_ALERT_URL: runs that failed, checks that did not pass, ticks that raised, and "
         f"datasets of which no run has succeeded for {SILENT_HOURS} hours. One message a minute at most, the "
         "same thing after an hour and then ever more seldom, once a day at last. A receiver that is down is tried "
-        "again, and nothing is lost.",
+        f"again, and nothing is lost; with a spoiled cursor, {LOOK_BACK_SECONDS // 3600} hours are looked at again.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         origin, now = context.code_location_origin, datetime.now(UTC)

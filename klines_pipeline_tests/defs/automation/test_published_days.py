@@ -109,6 +109,12 @@ def test_a_straggler_that_comes_while_a_run_of_its_day_is_under_way_is_asked_for
     ]
 
 
+def test_the_description_says_how_long_the_first_archives_wait_for_the_last(daemon: Daemon) -> None:
+    assert "95% of them and 2 hours have passed since the first, or 24 hours whoever is missing" in str(
+        daemon.definitions.resolve_sensor_def(daemon.name).description
+    )
+
+
 def test_days_that_this_machine_does_not_know_yet_are_left_out_with_a_sentence_and_ended_ones_are_asked_for(
     exchange: EmbeddedExchange, tmp_path: Path
 ) -> None:
