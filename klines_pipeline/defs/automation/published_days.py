@@ -30,13 +30,17 @@ def build_published_days(dataset: Dataset, words: MarketWords, automation: Autom
 
 def _description(dataset: Dataset, words: MarketWords, automation: Automation) -> str:
     history = (
-        f"Days of {dataset} since {dataset.start} that were never merged are requested newest first, at most "
+        f"Days since {dataset.start} that the table never had are requested newest first, at most "
         f"{automation.days_per_run} in one run, fewer of many symbols."
     )
     if not words.archived:
-        return f"Asks {dataset.exchange} for the time. {history}"
+        return (
+            f"Requests each day of {dataset} once it has ended on the exchange's clock, which is asked each minute; "
+            f"{dataset.exchange} has no archives to wait for. {history}"
+        )
     return (
-        f"Lists the archives {dataset.exchange} publishes. A day is requested when all of its symbols are published, "
-        f"or {automation.straggler_share:.0%} of them and {automation.straggler_hours:g} hours have passed; those that "
-        f"come later are merged later, in few runs. {history} A tick without a run says what it waits for."
+        f"Requests each day of {dataset} when its archives appear; each minute it lists what is published. A day is "
+        f"begun once all of its symbols are, or {automation.straggler_share:.0%} of them and "
+        f"{automation.straggler_hours:g} hours have passed; those that come later are merged later, in few runs. "
+        f"{history} A tick without a run says what it waits for."
     )

@@ -60,12 +60,12 @@ def _run_failed(ended: Ended, failures: Sequence[dg.DagsterEvent]) -> Alert:
 
 
 def _check_failed(ended: Ended, check: dg.AssetCheckEvaluation) -> Alert:
-    breaches = check.metadata.get("breaches")
-    count = f"{breaches.value} breach(es). " if breaches else ""
+    remedy = check.metadata.get("remedy")
+    found = [check.description or "It did not pass.", *([f"Remedy: {remedy.value}"] if remedy else [])]
     return Alert(
         AlertKind.CHECK,
         severity=check.severity.value,
-        message=_first_lines([count + (check.description or "It did not pass.")]),
+        message=_first_lines(found),
         run_id=ended.run.run_id,
         at=datetime.fromtimestamp(ended.at, UTC),
         dataset=ended.run.tags.get(DATASET),

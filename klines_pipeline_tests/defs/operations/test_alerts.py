@@ -87,7 +87,8 @@ def test_a_check_that_warns_is_told_with_its_days_and_what_it_means(
     assert alert["kind"] == "check_failed"
     assert (alert["check"], alert["severity"]) == ("archive_matches_checksum", "WARN")
     assert (alert["asset"], alert["days"]) == ("binance/spot/klines_1m", [DAY])
-    assert alert["message"].startswith("1 breach(es). ")
+    assert alert["message"].splitlines()[0] == f"1 of 3 days bad, 1 archive refused: {DAY} ETHUSDT."
+    assert alert["message"].splitlines()[1].startswith("Remedy: see state in the archives ledger;")
 
 
 def test_any_run_is_told_with_what_was_asked_and_why(
