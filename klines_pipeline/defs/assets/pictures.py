@@ -24,8 +24,8 @@ LOG = logging.getLogger(__name__)
 
 
 def with_pictures(days: Iterable[DayReport], lake: Lake, dataset: Dataset) -> Iterator[DayReport]:
-    """The days in their order; the table's metadata of the last one it is good of gets the pictures. That one, and those
-    behind it, come when the next good one is known, also where the days are cut short.
+    """The days in their order; the table's metadata of the last one it is good of gets the pictures. That one and those
+    behind it come when the next good one is known, also where the days are cut short.
     """
     table, held = asset_key(dataset, Stage.KLINES), list[DayReport]()
     try:
