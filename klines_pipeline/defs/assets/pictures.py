@@ -24,27 +24,31 @@ LOG = logging.getLogger(__name__)
 
 
 def with_pictures(days: Iterable[DayReport], lake: Lake, dataset: Dataset) -> Iterator[DayReport]:
-    """The days; the table's metadata of the last one it is good of gets the pictures. That one comes when the next is
-    known, also where the days are cut short.
+    """The days in their order; the table's metadata of the last one it is good of gets the pictures. That one and those
+    behind it come when the next good one is known, also where the days are cut short.
     """
-    table, last = asset_key(dataset, Stage.KLINES), None
+    table, held = asset_key(dataset, Stage.KLINES), list[DayReport]()
     try:
         for day in days:
-            if table in day.failures or table not in day.metadata:
-                yield day
+            if _is_good(day, table):
+                yield from held
+                held = [day]
             else:
-                if last is not None:
-                    yield last
-                last = day
+                held.append(day)
     except GeneratorExit:  # nobody takes any more
         raise
     except BaseException:
-        if last is not None:
-            yield last
+        yield from held
         raise
-    if last is not None:
+    if held and _is_good(held[0], table):
+        last = held[0]
         drawn = pictures_of(lake, dataset, parse_day(last.partition))
-        yield last._replace(metadata={**last.metadata, table: {**last.metadata[table], **drawn}})
+        held[0] = last._replace(metadata={**last.metadata, table: {**last.metadata[table], **drawn}})
+    yield from held
+
+
+def _is_good(day: DayReport, table: dg.AssetKey) -> bool:
+    return table in day.metadata and table not in day.failures
 
 
 def pictures_of(lake: Lake, dataset: Dataset, last: date) -> Mapping[str, Any]:
