@@ -4,6 +4,7 @@ Publishing is atomic. Local: temporary name, fsync, rename, fsync of the folder.
 What the bytes mean is not known here.
 """
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -105,6 +106,14 @@ class Lake:
                 return int(self.fs.info(f"{self.base}/{path}")["size"])
             except FileNotFoundError:
                 return None
+
+    def digest(self, path: str) -> str | None:
+        """SHA-256 of the file in hex, read piece by piece; None where there is none."""
+        try:
+            with self.opened(path) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        except FileNotFoundError:
+            return None
 
     def folders(self, path: str, *, holding: str) -> list[str]:
         """Names of the folders inside one that have the file `holding`, sorted; a killed run may leave empty ones."""

@@ -5,6 +5,7 @@ Bytes are deterministic: the same frame and metadata give the same file.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from hashlib import sha256
 from io import BytesIO
 
 import polars as pl
@@ -131,6 +132,14 @@ def read_klines(lake: Lake, path: str) -> pl.DataFrame:
     return KLINE_SCHEMA.to_frame() if content is None else _decode(lake, path, content, schema_like)
 
 
+def read_digested(lake: Lake, path: str) -> tuple[pl.DataFrame, str | None]:
+    """As `read_klines`, and the file's SHA-256 in hex; None where there is no file."""
+    content = lake.read(path)
+    if content is None:
+        return KLINE_SCHEMA.to_frame(), None
+    return _decode(lake, path, content, schema_like), sha256(content).hexdigest()
+
+
 def read_columns(lake: Lake, path: str, schema: pl.Schema, *, symbol: str | None = None) -> pl.DataFrame:
     """Some columns of a table's file, of one symbol or all, without reading the others; no rows without a file."""
     try:
@@ -153,7 +162,11 @@ def read_names(lake: Lake, path: str) -> list[str]:
     try:
         with lake.opened(path) as file:
             return [str(name) for name in pq.read_schema(file).names]
-    except (FileNotFoundError, pa.ArrowInvalid):
+    except FileNotFoundError:
+        return []
+    except (pa.ArrowInvalid, OSError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise
         return []
 
 
@@ -164,7 +177,7 @@ def read_metadata(lake: Lake, path: str) -> dict[str, str]:
         return {}
     try:
         raw = pq.read_metadata(pa.BufferReader(content)).metadata or {}
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, OSError):  # OSError: a footer that makes no sense
         return {}
     return {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items()}
 

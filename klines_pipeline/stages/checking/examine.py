@@ -1,22 +1,26 @@
 """Examine days as they lie in the lake: every quality rule over the published files, not over what was meant to be."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
+from typing import NamedTuple
 
 import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import ConfigurationError
+from klines_pipeline.domain.errors import ConfigurationError, DamagedFileError
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA
-from klines_pipeline.klines.quality import RULES, due_time, examine, last_closes
+from klines_pipeline.klines.quality import RULES, due_time, examine, last_closes, table_is_what_was_certified
 from klines_pipeline.klines.schema import KLINE_SCHEMA
 from klines_pipeline.klines.truths import CLOSES, DayTables
+from klines_pipeline.stages.seal import flaw
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_columns, read_klines, read_table, stored_days
+from klines_pipeline.storage.tables import read_columns, read_digested, read_metadata, read_table, stored_days
 
 _NAMED = 20
+_SEALED = table_is_what_was_certified.__name__
 _OF_CLOSES = pl.Schema({name: KLINE_SCHEMA[name] for name in ("symbol", "close")})
 
 
@@ -31,49 +35,107 @@ class Finding:
 
     def add(self, day: date, symbol: str, count: int) -> None:
         """Note a breach."""
+        self._note(day, count, f"{symbol}: {count}")
+
+    def tell(self, day: date, text: str) -> None:
+        """Note what is wrong with a day as a whole."""
+        self._note(day, 1, text)
+
+    def _note(self, day: date, count: int, text: str) -> None:
         self.breaches += count
         if str(day) not in self.bad_days:
             self.bad_days.append(str(day))
         if len(self.examples) < _NAMED:
-            self.examples.append(f"{day} {symbol}: {count}")
+            self.examples.append(f"{day} {text}")
 
 
 def examine_days(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedelta) -> list[Finding]:
-    """A finding per rule. `cadence` is how far a day in progress may lag behind the exchange's clock."""
+    """A finding per rule. `cadence` is how far a day in progress may lag behind the exchange's clock. A day of which a
+    file cannot be read breaks every rule: none can be said to hold; one of which a file is gone has not the table that
+    was certified.
+    """
     findings = {name: Finding(name) for name in RULES}
-    for tables in _tables(lake, dataset, days, cadence):
-        for name, breaches in examine(tables).items():
+    for seen in _days(lake, dataset, days, cadence):
+        for finding in findings.values() if seen.illegible else ():
+            finding.tell(seen.day, seen.illegible)
+        if seen.flaw:
+            findings[_SEALED].tell(seen.day, seen.flaw)
+        for name, breaches in seen.breaches.items():
             for symbol, count in breaches.iter_rows():
-                findings[name].add(tables.day, symbol, count)
+                findings[name].add(seen.day, symbol, count)
     return list(findings.values())
 
 
-def _tables(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedelta) -> Iterator[DayTables]:
-    """Each day's, in order; of a day before one that is not examined itself only the columns needed are read. A day is
-    over once the lake has a later one."""
-    known, closes = None, CLOSES.to_frame()
+class _Seen(NamedTuple):
+    """What was found of a day."""
+
+    day: date
+    breaches: Mapping[str, pl.DataFrame]
+    closes: pl.DataFrame
+    """How it ended, in CLOSES."""
+    flaw: str | None = None
+    """What is wrong with its table or its certificates as files."""
+    illegible: str = ""
+    """Why nothing else can be said of it."""
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the table is not what was certified."""
+        return bool(self.illegible or self.flaw or self.breaches[_SEALED].height)
+
+
+def _days(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedelta) -> Iterator[_Seen]:
+    """Each day, in order. What looks like damage is looked at again while no run can be publishing the day."""
     newest = max(stored_days(lake, "ledger/certificates", *dataset.prefix, str(dataset.interval)), default=date.min)
+    last: _Seen | None = None
     for day in days:
-        paths, before = DayPaths.of(dataset, day), day - timedelta(days=1)
-        if known != before:
-            closes = last_closes(read_columns(lake, DayPaths.of(dataset, before).klines, _OF_CLOSES))
+        before = day - timedelta(days=1)
+        closes = last.closes if last is not None and last.day == before else _closes_of(lake, dataset, before)
+        look = partial(_look, lake, dataset, day, closes, cadence, is_over=day < newest)
+        seen = look()
+        if seen.is_damaged:
+            with lake.locked(DayPaths.of(dataset, day)):
+                seen = look()
+        yield seen
+        last = seen
+
+
+def _closes_of(lake: Lake, dataset: Dataset, day: date) -> pl.DataFrame:
+    """Of a day that is not examined itself: of one that cannot be read nothing is known."""
+    try:
+        return last_closes(read_columns(lake, DayPaths.of(dataset, day).klines, _OF_CLOSES))
+    except DamagedFileError:
+        return CLOSES.to_frame()
+
+
+def _look(lake: Lake, dataset: Dataset, day: date, closes: pl.DataFrame, cadence: timedelta, *, is_over: bool) -> _Seen:
+    """One day's files; it is over once the lake has a later one."""
+    paths = DayPaths.of(dataset, day)
+    try:
+        metadata = read_metadata(lake, paths.certificates) if lake.size(paths.certificates) else None
         certificates = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
-        tables = DayTables(
-            day,
-            klines=read_klines(lake, paths.klines),
-            archives=read_table(lake, paths.archives, ARCHIVE_SCHEMA),
-            certificates=certificates,
-            closes_before=closes,
-            due=due_time(day, certificates, dataset.interval, cadence),
-            owed=dataset.interval.bars_per_day if day < newest else 0,
-        )
-        yield tables
-        known, closes = day, last_closes(tables.klines)
+        klines, digest = read_digested(lake, paths.klines)
+        archives = read_table(lake, paths.archives, ARCHIVE_SCHEMA)
+    except DamagedFileError as error:
+        return _Seen(day, {}, CLOSES.to_frame(), illegible=str(error))
+    tables = DayTables(
+        day,
+        klines=klines,
+        archives=archives,
+        certificates=certificates,
+        closes_before=closes,
+        due=due_time(day, certificates, dataset.interval, cadence),
+        owed=dataset.interval.bars_per_day if is_over else 0,
+    )
+    where = (lake.uri(paths.klines), lake.uri(paths.certificates))
+    return _Seen(day, examine(tables), last_closes(klines), flaw(metadata, certificates, digest, where))
 
 
-def latest_days(lake: Lake, dataset: Dataset, count: int) -> list[date]:
-    """The last days the table has."""
-    days = stored_days(lake, "klines", dataset.exchange, dataset.market, str(dataset.interval))
+def latest_days(lake: Lake, dataset: Dataset, count: int, made: Collection[date] = ()) -> list[date]:
+    """The last days that the lake has a table or certificates of, or that `made` names."""
+    where = (*dataset.prefix, str(dataset.interval))
+    tables, certificates = (stored_days(lake, table, *where) for table in ("klines", "ledger/certificates"))
+    days = sorted({*tables, *certificates, *made})
     if not days:
         raise ConfigurationError(f"{dataset} has no day in the lake yet. Materialize one first.")
     return days[-count:]
