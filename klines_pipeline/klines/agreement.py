@@ -22,14 +22,17 @@ REST_AGREES = Truth(
     Severity.WARN,
     "REST gives the very klines that the archives have, in a sample: three answers a requested run at most, none where "
     "REST does not serve this address. Remedy: compare the rows named with the archive; where the exchange has "
-    "corrected one of the two, the other follows as a new revision of the archive, or never.",
+    "corrected one of the two, the other follows as a new revision of the archive, or never. Where REST had no kline of any "
+    "sample, nothing could be compared: run the check again later.",
 )
 RESAMPLED_EQUALS = Truth(
     "resampled_equals_published",
     Severity.WARN,
     "What was computed from finer klines equals the exchange's own klines of this interval: those in the lake where it "
-    "has them, else one symbol's day from REST. Prices and counts exactly, volumes to a millionth. Remedy: compare the "
-    "rows named; at halts, and where the exchange corrected one interval and not the other, both are its own words.",
+    "has them, else one symbol's day from REST. Prices and counts exactly, volumes to a millionth. And what the table "
+    "has every finer kline of is there. Remedy: materialize the resampled table again where rows are missing; else "
+    "compare the rows named: at halts, and where the exchange corrected one interval and not the other, both are its own "
+    "words. Where REST had no kline of the sample, nothing could be compared: run the check again later.",
 )
 SUMMED = 1e-6
 """Volumes are printed with 8 decimals at most, and a coarser kline adds up many of them: this much, in units of the
@@ -93,9 +96,16 @@ class Comparison:
     differing: int = 0
     largest: float = 0.0
     requests: int = 0
+    unanswered: int = 0
+    """Samples that the lake has and of which the other side, heard, had nothing at all."""
     bad_days: list[str] = field(default_factory=list)
     examples: list[str] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing differs, and not all that was asked about met silence."""
+        return not self.differing and not (self.unanswered and not self.rows)
 
     def add(self, day: date, what: str, found: Difference) -> None:
         """Note what was found of a day; `what` are its symbols in words."""
@@ -107,6 +117,21 @@ class Comparison:
         if found.differing and len(self.examples) < _EXAMPLES:
             text = f"{day} {what}: {found.differing} of {found.rows} rows, the first at {found.first:%H:%M:%S}"
             self.examples.append(text)
+
+    def join(self, other: "Comparison") -> None:
+        """Take over what differs there; `other` compares no rows with a second source."""
+        self.differing += other.differing
+        self.largest = max(self.largest, other.largest)
+        self.bad_days = sorted({*self.bad_days, *other.bad_days})
+        self.examples = [*self.examples, *other.examples][:_EXAMPLES]
+
+
+def owed(keys: pl.DataFrame, finer: Interval, interval: Interval) -> pl.DataFrame:
+    """(symbol, open_time) of the klines of `interval` of which every finer one is among `keys`, sorted."""
+    opens = pl.col("open_time").dt.truncate(interval.name)
+    slots = keys.with_columns(slot(finer.microseconds)).group_by("symbol", opens).agg(pl.col("slot").n_unique())
+    whole = slots.filter(pl.col("slot") == interval.microseconds // finer.microseconds)
+    return whole.select("symbol", "open_time").sort("symbol", "open_time")
 
 
 def in_drawn_order(things: Iterable[str], salt: str) -> list[str]:

@@ -129,7 +129,7 @@ def load(
     """As `scan`, collected. A day that is replaced while it is read is read again.
 
     With `require_complete`, the rows of each day wanted are compared with the fingerprints of their certificates first;
-    NotCertifiedError where they were damaged since.
+    NotCertifiedError where they were damaged since. That doubles or triples the time: 0.6 s of CPU a million klines.
     """
 
     def collect() -> pl.DataFrame:

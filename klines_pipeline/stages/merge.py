@@ -28,14 +28,13 @@ from klines_pipeline.klines.truths import DayTables, what_is_wrong
 from klines_pipeline.stages.made_from import digest_of_inputs
 from klines_pipeline.stages.results import ArchivedDay, MergedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
-from klines_pipeline.stages.seal import certified, holds, seal
+from klines_pipeline.stages.seal import BYTES, certified, holds, seal
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import klines_to_parquet, read_metadata, read_table, to_parquet
 
 _INPUTS = "klines.inputs"
 _ROWS = "klines.rows"
-BYTES = "klines.bytes"
 _OFF_GRID = "klines.off_grid"
 _WRONG = "klines.wrong"
 """Why the day must stay red, in the file of its certificates: a second look at the same inputs finds it again."""

@@ -2,13 +2,15 @@
 certificates say. Whoever finds it broken finds damage that no rule about prices would see.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
 import polars as pl
 
 from klines_pipeline.klines.seal import digest_of_certificates
 
+BYTES = "klines.bytes"
+"""Size of the table's file."""
 TABLE, CERTIFICATES = "seal.table_sha256", "seal.certificates"
 _AGAIN = "Materialize the day again."
 
@@ -42,3 +44,13 @@ def flaw(
     if metadata.get(TABLE) not in (None, table):
         return f"{where[0]} is not the file that was certified. {_AGAIN}"
     return None
+
+
+def broken_at_a_glance(metadata: Mapping[str, str], certificates: pl.DataFrame, size: int | None) -> Iterator[str]:
+    """What can be told without reading the table, of which `size` is the file's; None where there is none."""
+    if size is None:
+        yield "has no table"
+    elif metadata.get(BYTES) not in (None, str(size)):
+        yield f"has a table of {size} bytes, {metadata[BYTES]} were certified"
+    if not certified(metadata, certificates):
+        yield "does not say what was certified"

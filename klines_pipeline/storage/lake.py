@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -117,17 +117,18 @@ class Lake:
 
     def folders(self, path: str, *, holding: str) -> list[str]:
         """Names of the folders inside one that have the file `holding`, sorted; a killed run may leave empty ones."""
+        return sorted(self.sizes(path, holding=holding))
+
+    def sizes(self, path: str, *, holding: str) -> dict[str, int]:
+        """Bytes of the file `holding` in each folder inside one that has it, by the folder's name."""
         root = f"{self.base}/{path}"
         with self._reached():
             if self.is_local:
-                try:
-                    return sorted(folder.name for folder in Path(root).iterdir() if (folder / holding).exists())
-                except FileNotFoundError:
-                    return []
-            found = self.fs.find(root)  # one listing of everything: a request a thousand files
+                return dict(_sizes_in(Path(root), holding))
+            found = self.fs.find(root, detail=True)  # one listing of everything: a request a thousand files
         depth = root.count("/") + 2
-        parts = (name.split("/") for name in found if name.count("/") == depth)
-        return sorted(name for *_, name, last in parts if last == holding)
+        parts = ((name.split("/"), int(info["size"])) for name, info in found.items() if name.count("/") == depth)
+        return {name: size for (*_, name, last), size in parts if last == holding}
 
     def publish(self, path: str, content: bytes) -> bool:
         """Make `content` the file, whole; False where it already is."""
@@ -193,6 +194,16 @@ class Lake:
             yield
         finally:
             lock.release()
+
+
+def _sizes_in(root: Path, holding: str) -> Iterator[tuple[str, int]]:
+    try:
+        folders = list(root.iterdir())
+    except FileNotFoundError:
+        return
+    for folder in folders:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            yield folder.name, (folder / holding).stat().st_size
 
 
 def _s3_options(endpoint: str) -> dict[str, str]:

@@ -173,13 +173,29 @@ def read_names(lake: Lake, path: str) -> list[str]:
 def read_metadata(lake: Lake, path: str) -> dict[str, str]:
     """Key-value metadata of a file; empty where there is no file, or a damaged one."""
     content = lake.read(path)
-    if content is None:
-        return {}
+    return {} if content is None else _metadata(content)
+
+
+def _metadata(content: bytes) -> dict[str, str]:
     try:
         raw = pq.read_metadata(pa.BufferReader(content)).metadata or {}
     except (pa.ArrowInvalid, OSError):  # OSError: a footer that makes no sense
         return {}
     return {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items()}
+
+
+def read_described(lake: Lake, path: str, schema: pl.Schema) -> tuple[pl.DataFrame, dict[str, str] | None]:
+    """As `read_table`, and the file's metadata; None where there is no file."""
+    content = lake.read(path)
+    if content is None:
+        return schema.to_frame(), None
+    return _decode(lake, path, content, lambda _: schema), _metadata(content)
+
+
+def stored_sizes(lake: Lake, table: str, exchange: str, market: str, interval: str) -> dict[date, int]:
+    """Bytes of the table's file of each day that has one; one listing."""
+    sizes = lake.sizes(table_folder(table, exchange, market, interval), holding=PART)
+    return {day: size for name, size in sizes.items() if (day := day_of(name))}
 
 
 def stored_days(lake: Lake, table: str, exchange: str, market: str, interval: str) -> list[date]:

@@ -74,7 +74,7 @@ def _of_resampled(dataset: Dataset, interval: Interval) -> dg.AssetChecksDefinit
         finally:
             if market is not None:
                 market.api.close()
-        if compared.rows or market is not None:
+        if compared.rows or compared.differing or market is not None:
             yield _result(asset, RESAMPLED_EQUALS, compared)
 
     return equal
@@ -86,11 +86,12 @@ def _may_ask(context: dg.AssetCheckExecutionContext) -> bool:
 
 
 def _result(asset: dg.AssetKey, truth: Truth, compared: Comparison) -> dg.AssetCheckResult:
-    """What was not compared passes and says so: the other side's silence says nothing of the lake."""
+    """What could not be asked passes and says so: an outage says nothing of the lake. A second source that was heard and
+    had nothing at all of what the lake has does not pass: nothing was compared."""
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=truth.name,
-        passed=not compared.differing,
+        passed=compared.agrees,
         severity=dg.AssetCheckSeverity(truth.severity.value),
         description=truth.description,
         metadata={

@@ -18,15 +18,16 @@ from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.domain.utc_day import parse_day
 from klines_pipeline.exchanges.protocols import Market
-from klines_pipeline.klines.agreement import SUMMED, Comparison, compare, drawn_window, in_drawn_order
+from klines_pipeline.klines.agreement import SUMMED, Comparison, Difference, compare, drawn_window, in_drawn_order, owed
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA
-from klines_pipeline.klines.schema import VISION
+from klines_pipeline.klines.schema import KLINE_SCHEMA, VISION
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_columns, read_klines, read_table
 
+_KEYS = pl.Schema({name: KLINE_SCHEMA[name] for name in ("symbol", "open_time")})
 SAMPLES = 3
 """Requests a run spends at most on comparing archives with REST."""
 
@@ -75,6 +76,7 @@ def _ask(market: Market, sample: _Sample, found: Comparison) -> bool:
         return isinstance(error, RejectedRequestError)
     theirs = answer.frame.filter(_within(sample.window))
     if theirs.is_empty():
+        found.unanswered += 1
         found.not_compared.append(f"{sample.day} {symbol}: REST has no kline of it, or none any more.")
     else:
         found.add(sample.day, symbol, compare(sample.rows, theirs, sample.interval, rounding=sample.rounding))
@@ -84,20 +86,38 @@ def _ask(market: Market, sample: _Sample, found: Comparison) -> bool:
 def compare_resampled(
     lake: Lake, dataset: Dataset, interval: Interval, days: Sequence[date], market: Market | None
 ) -> Comparison:
-    """Every day of which the lake has the exchange's own klines of `interval`; if none, one symbol's day from REST.
+    """Every day of which the lake has the exchange's own klines of `interval`; if none, one symbol's day from REST. On
+    each day that is over, what the table has every finer kline of must be there.
 
     Without a market REST is not asked.
     """
-    found = Comparison()
+    found, lacking = Comparison(), Comparison()
     for day in days:
         _compare_published(lake, dataset, interval, day, found)
+        _compare_owed(lake, dataset, interval, day, lacking)
     if market is not None and not found.rows:
         sample = _closed_sample(lake, dataset, interval, days, market)
         if sample is not None:
             _ask(market, sample, found)
     if not found.rows and not found.not_compared:
         found.not_compared.append(f"The lake has no {interval} klines of the exchange for these days.")
+    found.join(lacking)
     return found
+
+
+def _compare_owed(lake: Lake, dataset: Dataset, interval: Interval, day: date, found: Comparison) -> None:
+    """Klines that were not resampled although the table has all they are made of, on a day that is over."""
+    paths = DayPaths.of(dataset, day)
+    certificates = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
+    over = certificates.filter(pl.col("expected") == dataset.interval.bars_per_day).select("symbol")
+    slots = owed(
+        read_columns(lake, paths.klines, _KEYS).join(over, on="symbol", how="semi"), dataset.interval, interval
+    )
+    lacking = slots.join(read_columns(lake, paths.resampled(interval), _KEYS), on=_KEYS.names(), how="anti")
+    for (symbol,), rows in lacking.group_by("symbol", maintain_order=True):
+        first = rows["open_time"].min()
+        missing = Difference(rows.height, rows.height, 1.0, first)  # type: ignore[arg-type]
+        found.add(day, f"{symbol} was not resampled", missing)
 
 
 def _compare_published(lake: Lake, dataset: Dataset, interval: Interval, day: date, found: Comparison) -> None:

@@ -17,7 +17,7 @@ from klines_pipeline.klines.truths import CLOSES, DayTables
 from klines_pipeline.stages.seal import flaw
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_columns, read_digested, read_metadata, read_table, stored_days
+from klines_pipeline.storage.tables import read_columns, read_described, read_digested, read_table, stored_days
 
 _NAMED = 20
 _SEALED = table_is_what_was_certified.__name__
@@ -112,8 +112,7 @@ def _look(lake: Lake, dataset: Dataset, day: date, closes: pl.DataFrame, cadence
     """One day's files; it is over once the lake has a later one."""
     paths = DayPaths.of(dataset, day)
     try:
-        metadata = read_metadata(lake, paths.certificates) if lake.size(paths.certificates) else None
-        certificates = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
+        certificates, metadata = read_described(lake, paths.certificates, CERTIFICATE_SCHEMA)
         klines, digest = read_digested(lake, paths.klines)
         archives = read_table(lake, paths.archives, ARCHIVE_SCHEMA)
     except DamagedFileError as error:

@@ -1,10 +1,12 @@
 """The days that nobody will mend unless asked to: read from certificates, day by day, each with what is wrong with it.
 
-Only what the lake says is looked at here; what Dagster says of the same days is handed in as `said`.
+Of tables only a listing is read, no rows: damage that keeps a file's size is for checks to find. Only what the lake
+says is looked at here; what Dagster says of the same days is handed in as `said`.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
 
@@ -20,10 +22,11 @@ from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, SliceEntry
 from klines_pipeline.klines.slices import answered_ranges
+from klines_pipeline.stages.seal import broken_at_a_glance
 from klines_pipeline.stages.topup import load_slices
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_legible, read_many, stored_days
+from klines_pipeline.storage.tables import read_described, read_many, stored_days, stored_sizes
 
 Said = Mapping[date, Sequence[str]]
 """What others know to be wrong with a day, in words."""
@@ -33,6 +36,7 @@ Closable = Callable[[date, pl.DataFrame], pl.DataFrame]
 _NAMED_DAYS = 5
 _SLICES = 7
 """Older days are gone through within so many days."""
+_THREADS = 8
 _PROOF = "ledger/certificates"
 _COLUMNS = pl.Schema({name: CERTIFICATE_SCHEMA[name] for name in ("symbol", "expected", "missing_ranges", "reason")})
 
@@ -99,8 +103,12 @@ def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, cl
     """What is wrong with each day, nothing twice; gaps that are not `closable` are left alone."""
     where = (*dataset.prefix, str(dataset.interval))
     merged = sorted(set(stored_days(lake, _PROOF, *where)).intersection(days))
-    read, damaged = read_legible(lake, [DayPaths.of(dataset, day).certificates for day in merged], _COLUMNS)
-    by_day = {rows["date"][0]: rows for rows in read.partition_by("date")}
+    with ThreadPoolExecutor(_THREADS, "certificates") as pool:
+        read = {
+            day: pool.submit(read_described, lake, DayPaths.of(dataset, day).certificates, CERTIFICATE_SCHEMA)
+            for day in merged
+        }
+    sizes = stored_sizes(lake, "klines", *where)
     daily = [interval for interval in dataset.resample if isinstance(interval, Interval)]
     made = {interval: set(stored_days(lake, "resampled_klines", *dataset.prefix, str(interval))) for interval in daily}
     problems = {day: [*said.get(day, ())] for day in days}
@@ -109,9 +117,9 @@ def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, cl
             found.append("was never materialized")
             continue
         try:
-            if day in damaged:
-                raise damaged[day]
-            found += _of_certificates(dataset, day, by_day.get(day, read.clear()), closable)
+            rows, metadata = read[day].result()
+            found += broken_at_a_glance(metadata or {}, rows, sizes.get(day))
+            found += _of_certificates(dataset, day, rows, closable)
         except DamagedFileError as error:
             found.append(str(error))
             continue
