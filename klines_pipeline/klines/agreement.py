@@ -22,8 +22,8 @@ REST_AGREES = Truth(
     Severity.WARN,
     "REST gives the very klines that the archives have, in a sample: three answers a requested run at most, none where "
     "REST does not serve this address. Remedy: compare the rows named with the archive; where the exchange has "
-    "corrected one of the two, the other follows as a new revision of the archive, or never. Where REST had no kline of any "
-    "sample, nothing could be compared: run the check again later.",
+    "corrected one of the two, the other follows as a new revision of the archive, or never. Where REST had no kline "
+    "of any sample, nothing could be compared: run the check again later.",
 )
 RESAMPLED_EQUALS = Truth(
     "resampled_equals_published",
@@ -31,8 +31,8 @@ RESAMPLED_EQUALS = Truth(
     "What was computed from finer klines equals the exchange's own klines of this interval: those in the lake where it "
     "has them, else one symbol's day from REST. Prices and counts exactly, volumes to a millionth. And what the table "
     "has every finer kline of is there. Remedy: materialize the resampled table again where rows are missing; else "
-    "compare the rows named: at halts, and where the exchange corrected one interval and not the other, both are its own "
-    "words. Where REST had no kline of the sample, nothing could be compared: run the check again later.",
+    "compare the rows named: at halts, and where the exchange corrected one interval and not the other, both are its "
+    "own words. Where REST had no kline of the sample, nothing could be compared: run the check again later.",
 )
 SUMMED = 1e-6
 """Volumes are printed with 8 decimals at most, and a coarser kline adds up many of them: this much, in units of the
@@ -98,14 +98,16 @@ class Comparison:
     requests: int = 0
     unanswered: int = 0
     """Samples that the lake has and of which the other side, heard, had nothing at all."""
+    illegible: int = 0
+    """Days of which a file cannot be read."""
     bad_days: list[str] = field(default_factory=list)
     examples: list[str] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing differs, and not all that was asked about met silence."""
-        return not self.differing and not (self.unanswered and not self.rows)
+        """Whether nothing differs, every file was read, and not all that was asked about met silence."""
+        return not (self.differing or self.illegible or (self.unanswered and not self.rows))
 
     def add(self, day: date, what: str, found: Difference) -> None:
         """Note what was found of a day; `what` are its symbols in words."""
@@ -117,6 +119,12 @@ class Comparison:
         if found.differing and len(self.examples) < _EXAMPLES:
             text = f"{day} {what}: {found.differing} of {found.rows} rows, the first at {found.first:%H:%M:%S}"
             self.examples.append(text)
+
+    def give_up(self, day: date, why: str) -> None:
+        """Note a day that cannot be compared because a file of it is damaged."""
+        self.illegible += 1
+        self.bad_days = sorted({*self.bad_days, str(day)})
+        self.not_compared.append(f"{day}: {why}")
 
     def join(self, other: "Comparison") -> None:
         """Take over what differs there; `other` compares no rows with a second source."""

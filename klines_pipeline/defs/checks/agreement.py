@@ -86,8 +86,8 @@ def _may_ask(context: dg.AssetCheckExecutionContext) -> bool:
 
 
 def _result(asset: dg.AssetKey, truth: Truth, compared: Comparison) -> dg.AssetCheckResult:
-    """What could not be asked passes and says so: an outage says nothing of the lake. A second source that was heard and
-    had nothing at all of what the lake has does not pass: nothing was compared."""
+    """What could not be asked passes and says so: an outage says nothing of the lake. A second source that was heard
+    and had nothing at all of what the lake has does not pass: nothing was compared."""
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=truth.name,

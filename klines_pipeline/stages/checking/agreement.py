@@ -13,7 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import BlockedError, RejectedRequestError, TransientError
+from klines_pipeline.domain.errors import BlockedError, DamagedFileError, RejectedRequestError, TransientError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.domain.utc_day import parse_day
@@ -35,9 +35,13 @@ SAMPLES = 3
 def compare_archives(lake: Lake, market: Market, dataset: Dataset, days: Sequence[date]) -> Comparison:
     """A few symbol-days of verified archives, one request each."""
     found = Comparison()
-    for day, symbol in islice(_archived(lake, dataset, days), SAMPLES):
+    for day, symbol in islice(_archived(lake, dataset, days, found), SAMPLES):
         window = drawn_window(day, dataset.interval, market.api.limit, f"{dataset} {symbol}")
-        rows = read_columns(lake, DayPaths.of(dataset, day).klines, market.schema, symbol=symbol)
+        try:
+            rows = read_columns(lake, DayPaths.of(dataset, day).klines, market.schema, symbol=symbol)
+        except DamagedFileError as error:
+            found.give_up(day, str(error))
+            continue
         archived = rows.filter(pl.col("source") == VISION, _within(window))
         if archived.height and not _ask(market, _Sample(day, dataset.interval, window, archived), found):
             break
@@ -46,11 +50,15 @@ def compare_archives(lake: Lake, market: Market, dataset: Dataset, days: Sequenc
     return found
 
 
-def _archived(lake: Lake, dataset: Dataset, days: Sequence[date]) -> Iterator[tuple[date, str]]:
+def _archived(lake: Lake, dataset: Dataset, days: Sequence[date], found: Comparison) -> Iterator[tuple[date, str]]:
     """Symbol-days with a verified archive, in drawn order, spread over the days."""
     a_day = ceil(SAMPLES / max(len(days), 1))
     for day in map(parse_day, in_drawn_order(map(str, days), str(dataset))):
-        ledger = read_table(lake, DayPaths.of(dataset, day).archives, ARCHIVE_SCHEMA)
+        try:
+            ledger = read_table(lake, DayPaths.of(dataset, day).archives, ARCHIVE_SCHEMA)
+        except DamagedFileError as error:
+            found.give_up(day, str(error))
+            continue
         verified = ledger.filter(pl.col("state") == ArchiveState.OK, pl.col("rows") > 0)["symbol"]
         yield from ((day, symbol) for symbol in in_drawn_order(verified, f"{dataset} {day}")[:a_day])
 
@@ -91,12 +99,17 @@ def compare_resampled(
 
     Without a market REST is not asked.
     """
-    found, lacking = Comparison(), Comparison()
+    found, lacking, legible = Comparison(), Comparison(), list[date]()
     for day in days:
-        _compare_published(lake, dataset, interval, day, found)
-        _compare_owed(lake, dataset, interval, day, lacking)
+        try:
+            _compare_published(lake, dataset, interval, day, found)
+            _compare_owed(lake, dataset, interval, day, lacking)
+        except DamagedFileError as error:
+            found.give_up(day, str(error))
+        else:
+            legible.append(day)
     if market is not None and not found.rows:
-        sample = _closed_sample(lake, dataset, interval, days, market)
+        sample = _closed_sample(lake, dataset, interval, legible, market)
         if sample is not None:
             _ask(market, sample, found)
     if not found.rows and not found.not_compared:
