@@ -26,7 +26,7 @@ from klines_pipeline.storage.tables import read_table, stored_days
 Moment = str | date | datetime
 _TABLE, _RESAMPLED = "klines", "resampled_klines"
 _REPLACED_WHILE_READ = 3
-_PUBLISHING = 0.2
+_PUBLISHING = 0.1
 """Seconds within which a day's certificates follow its table."""
 
 

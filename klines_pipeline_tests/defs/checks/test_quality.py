@@ -151,3 +151,20 @@ def test_checks_read_what_lies_in_the_lake(
     assert not check.passed
     assert check.severity == dg.AssetCheckSeverity.ERROR
     assert check.metadata["bad_days"].value == ["2024-03-02"]
+
+
+def test_run_alone_it_misses_the_days_that_dagster_says_were_made(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    run(definitions, instance, "2024-03-01", "2024-03-02")
+    for table in ("klines", "ledger/certificates"):
+        (tmp_path / f"lake/{table}/exchange=binance/market=spot/interval=1m/date=2024-03-02/part.parquet").unlink()
+
+    result = selected(definitions, dg.AssetSelection.checks_for_assets(KLINES)).execute_in_process(
+        instance=instance, raise_on_error=False
+    )
+
+    check = outcomes(result)["table_is_what_was_certified"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert check.metadata["bad_days"].value == ["2024-03-02"]
+    assert "are missing. Materialize the day again." in check.metadata["examples"].value[0]
