@@ -153,7 +153,10 @@ def load(
     for _ in range(_REPLACED_WHILE_READ):
         try:
             return collect()
-        except pl.exceptions.ComputeError:  # Polars opens a file twice, and met two versions of it
+        except (
+            pl.exceptions.ComputeError,
+            pl.exceptions.PanicException,
+        ):  # Polars opens a file twice, and met two versions of it
             continue
         except NotCertifiedError:
             time.sleep(_PUBLISHING)
