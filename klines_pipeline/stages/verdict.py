@@ -1,7 +1,8 @@
 """What becomes of an archive's ledger entry: in the light of a listing, and after a download. No I/O."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple
 
 import polars as pl
@@ -15,8 +16,26 @@ from klines_pipeline.klines.schema import slot
 SETTLED = frozenset({ArchiveState.OK, ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH})
 """States of a version that was judged and whose bytes the lake holds; all others are tried again in every run."""
 
+FETCHED = SETTLED | {ArchiveState.CORRUPT}
+"""States of an archive that was there."""
+
+DAMAGED = frozenset({ArchiveState.CORRUPT, ArchiveState.CHECKSUM_MISMATCH})
+"""States that a bad copy of the version published may have caused."""
+
+_LONGEST_REST = timedelta(days=28)
+_ONE_DAY = timedelta(days=1)
 _SAME_VERSION = timedelta(minutes=1)
 """Two hosts' Last-Modified of one version may differ by their rounding; versions lie days apart."""
+
+
+VERSION = ("etag", "size")
+"""What tells versions of an archive apart, in a listing and in the ledger; columns of their frames likewise."""
+_version_of = attrgetter(*VERSION)
+
+
+def is_same_version(known: ArchiveEntry, published: PublishedArchive) -> bool:
+    """Whether the version listed is the one the ledger speaks of. Of many at once: join on VERSION."""
+    return bool(_version_of(known) == _version_of(published))
 
 
 def absent(symbol: str, key: str) -> ArchiveEntry:
@@ -46,7 +65,7 @@ def as_listed(known: ArchiveEntry, published: PublishedArchive | None, life: Lif
 
 def is_current(known: ArchiveEntry, published: PublishedArchive) -> bool:
     """Whether the version listed is the one already judged; a checksum that came or changed since calls for more."""
-    if known.state not in SETTLED or (known.etag, known.size) != (published.etag, published.size):
+    if known.state not in SETTLED or not is_same_version(known, published):
         return False
     if known.state is ArchiveState.OK:
         return True
@@ -55,6 +74,16 @@ def is_current(known: ArchiveEntry, published: PublishedArchive) -> bool:
     if known.sha256_published is None or known.fetched_at is None:
         return False
     return published.checksum_modified <= known.fetched_at
+
+
+def is_due_again(first_seen_at: datetime | None, fetched_at: datetime | None, today: date) -> bool:
+    """Whether a damaged archive is worth another download, though no other version is listed: a day after the first
+    one, then after as long as it has been known to be damaged, four weeks at most. `today` is the exchange's day.
+    """
+    if first_seen_at is None or fetched_at is None:
+        return True
+    known_for = fetched_at.date() - first_seen_at.date()
+    return today - fetched_at.date() >= min(max(known_for, _ONE_DAY), _LONGEST_REST)
 
 
 class Extent(NamedTuple):
@@ -94,8 +123,10 @@ def judge(
         return replace(known, error=note(known.life, f"{NEWER_VERSION}{got.state}: {got.error}"))
     fetched_at = got.fetched_at or now
     if got.state is ArchiveState.CORRUPT and known.revision:  # damage is no version: what was seen before stays known
-        return replace(known, state=got.state, attempts=got.attempts, error=note(known.life, got.error))
+        error = note(known.life, got.error)
+        return replace(known, state=got.state, fetched_at=fetched_at, attempts=got.attempts, error=error)
     same, damaged = known.sha256_actual == got.sha256_actual, got.state is ArchiveState.CORRUPT
+    still_damaged = damaged and known.state is ArchiveState.CORRUPT and known.etag == published.etag
     stale = got.last_modified is not None and got.last_modified < published.last_modified - _SAME_VERSION
     rows, first, last, off_grid = extent or Extent(0, None, None, 0)
     return ArchiveEntry(
@@ -111,7 +142,7 @@ def judge(
         first_open_time=first,
         last_open_time=last,
         revision=known.revision if same or damaged else known.revision + 1,
-        first_seen_at=known.first_seen_at if same else fetched_at,
+        first_seen_at=known.first_seen_at if same or still_damaged else fetched_at,
         fetched_at=fetched_at,
         attempts=got.attempts,
         http_status=got.http_status,

@@ -35,10 +35,12 @@ def table(ingest: Run, lake: Lake) -> Path:
 
 
 def found(lake: Lake, *days: date) -> dict[str, list[str]]:
-    """The examples of every rule that does not hold."""
+    """What is worst of every rule that does not hold."""
     asked = days or [date.fromisoformat(day) for day in DAYS]
     return {
-        seen.rule: seen.examples for seen in examine_days(lake, DATASET, asked, timedelta(minutes=5)) if seen.breaches
+        seen.rule: [*map(str, seen.worst)]
+        for seen in examine_days(lake, DATASET, asked, timedelta(minutes=5))
+        if seen.breaches
     }
 
 

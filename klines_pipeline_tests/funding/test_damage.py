@@ -21,8 +21,8 @@ CERTIFIED = "table_is_what_was_certified"
 
 
 def found(lake: Lake) -> dict[str, list[str]]:
-    """The examples of every rule that does not hold."""
-    return {seen.rule: seen.examples for seen in examine_funding(lake, DATASET, DAYS) if seen.breaches}
+    """What is worst of every rule that does not hold."""
+    return {seen.rule: [*map(str, seen.worst)] for seen in examine_funding(lake, DATASET, DAYS) if seen.breaches}
 
 
 def edit(path: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:

@@ -18,7 +18,7 @@ from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.domain.utc_day import parse_day
 from klines_pipeline.exchanges.protocols import Market
-from klines_pipeline.klines.agreement import SUMMED, Comparison, Difference, compare, drawn_window, in_drawn_order, owed
+from klines_pipeline.klines.agreement import SUMMED, Comparison, compare, drawn_window, in_drawn_order, owed
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA
@@ -99,11 +99,11 @@ def compare_resampled(
 
     Without a market REST is not asked.
     """
-    found, lacking, legible = Comparison(), Comparison(), list[date]()
+    found, legible = Comparison(), list[date]()
     for day in days:
         try:
             _compare_published(lake, dataset, interval, day, found)
-            _compare_owed(lake, dataset, interval, day, lacking)
+            _compare_owed(lake, dataset, interval, day, found)
         except DamagedFileError as error:
             found.give_up(day, str(error))
         else:
@@ -114,7 +114,6 @@ def compare_resampled(
             _ask(market, sample, found)
     if not found.rows and not found.not_compared:
         found.not_compared.append(f"The lake has no {interval} klines of the exchange for these days.")
-    found.join(lacking)
     return found
 
 
@@ -127,10 +126,9 @@ def _compare_owed(lake: Lake, dataset: Dataset, interval: Interval, day: date, f
         read_columns(lake, paths.klines, _KEYS).join(over, on="symbol", how="semi"), dataset.interval, interval
     )
     lacking = slots.join(read_columns(lake, paths.resampled(interval), _KEYS), on=_KEYS.names(), how="anti")
-    for (symbol,), rows in lacking.group_by("symbol", maintain_order=True):
-        first = rows["open_time"].min()
-        missing = Difference(rows.height, rows.height, 1.0, first)  # type: ignore[arg-type]
-        found.add(day, f"{symbol} was not resampled", missing)
+    absent = lacking.group_by("symbol", maintain_order=True).agg(pl.len(), pl.col("open_time").min())
+    for symbol, count, first in absent.iter_rows():
+        found.lack(day, symbol, count, first)
 
 
 def _compare_published(lake: Lake, dataset: Dataset, interval: Interval, day: date, found: Comparison) -> None:

@@ -1,7 +1,6 @@
 """Examine days as they lie in the lake: every quality rule over the published files, not over what was meant to be."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -10,43 +9,19 @@ import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, DamagedFileError
+from klines_pipeline.klines.findings import Finding, Looked
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA
 from klines_pipeline.klines.quality import RULES, due_time, examine, last_closes, table_is_what_was_certified
 from klines_pipeline.klines.schema import KLINE_SCHEMA
 from klines_pipeline.klines.truths import CLOSES, DayTables
 from klines_pipeline.stages.seal import flaw
+from klines_pipeline.storage.described import read_described, read_digested
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_columns, read_described, read_digested, read_table, stored_days
+from klines_pipeline.storage.tables import read_columns, read_table, stored_days
 
-_NAMED = 20
 _SEALED = table_is_what_was_certified.__name__
 _OF_CLOSES = pl.Schema({name: KLINE_SCHEMA[name] for name in ("symbol", "close")})
-
-
-@dataclass(slots=True)
-class Finding:
-    """One rule over many days: how often it is broken, and where first."""
-
-    rule: str
-    breaches: int = 0
-    bad_days: list[str] = field(default_factory=list)
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, day: date, symbol: str, count: int) -> None:
-        """Note a breach."""
-        self._note(day, count, f"{symbol}: {count}")
-
-    def tell(self, day: date, text: str) -> None:
-        """Note what is wrong with a day as a whole."""
-        self._note(day, 1, text)
-
-    def _note(self, day: date, count: int, text: str) -> None:
-        self.breaches += count
-        if str(day) not in self.bad_days:
-            self.bad_days.append(str(day))
-        if len(self.examples) < _NAMED:
-            self.examples.append(f"{day} {text}")
 
 
 def examine_days(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedelta) -> list[Finding]:
@@ -54,25 +29,31 @@ def examine_days(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: ti
     file cannot be read breaks every rule: none can be said to hold; one of which a file is gone has not the table that
     was certified.
     """
-    findings = {name: Finding(name) for name in RULES}
+    looked = Looked()
+    findings = {name: Finding(name, looked) for name in RULES}
     for seen in _days(lake, dataset, days, cadence):
+        look(looked, seen.tables)
         for finding in findings.values() if seen.illegible else ():
-            finding.tell(seen.day, seen.illegible)
+            finding.tell(seen.tables.day, seen.illegible)
         if seen.flaw:
-            findings[_SEALED].tell(seen.day, seen.flaw)
+            findings[_SEALED].tell(seen.tables.day, seen.flaw)
         for name, breaches in seen.breaches.items():
             for symbol, count in breaches.iter_rows():
-                findings[name].add(seen.day, symbol, count)
+                findings[name].add(seen.tables.day, symbol, count)
     return list(findings.values())
+
+
+def look(looked: Looked, tables: DayTables) -> None:
+    """Note a day that rules are about to see."""
+    is_empty = tables.klines.is_empty() and tables.certificates.is_empty()
+    looked.add(tables.day, tables.certificates["symbol"], is_empty=is_empty)
 
 
 class _Seen(NamedTuple):
     """What was found of a day."""
 
-    day: date
+    tables: DayTables
     breaches: Mapping[str, pl.DataFrame]
-    closes: pl.DataFrame
-    """How it ended, in CLOSES."""
     flaw: str | None = None
     """What is wrong with its table or its certificates as files."""
     illegible: str = ""
@@ -90,12 +71,13 @@ def _days(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedelta
     last: _Seen | None = None
     for day in days:
         before = day - timedelta(days=1)
-        closes = last.closes if last is not None and last.day == before else _closes_of(lake, dataset, before)
-        look = partial(_look, lake, dataset, day, closes, cadence, is_over=day < newest)
-        seen = look()
+        known = last is not None and last.tables.day == before
+        closes = last_closes(last.tables.klines) if last and known else _closes_of(lake, dataset, before)
+        see = partial(_see, lake, dataset, day, closes, cadence, is_over=day < newest)
+        seen = see()
         if seen.is_damaged:
             with lake.locked(DayPaths.of(dataset, day)):
-                seen = look()
+                seen = see()
         yield seen
         last = seen
 
@@ -108,7 +90,7 @@ def _closes_of(lake: Lake, dataset: Dataset, day: date) -> pl.DataFrame:
         return CLOSES.to_frame()
 
 
-def _look(lake: Lake, dataset: Dataset, day: date, closes: pl.DataFrame, cadence: timedelta, *, is_over: bool) -> _Seen:
+def _see(lake: Lake, dataset: Dataset, day: date, closes: pl.DataFrame, cadence: timedelta, *, is_over: bool) -> _Seen:
     """One day's files; it is over once the lake has a later one."""
     paths = DayPaths.of(dataset, day)
     try:
@@ -116,7 +98,8 @@ def _look(lake: Lake, dataset: Dataset, day: date, closes: pl.DataFrame, cadence
         klines, digest = read_digested(lake, paths.klines)
         archives = read_table(lake, paths.archives, ARCHIVE_SCHEMA)
     except DamagedFileError as error:
-        return _Seen(day, {}, CLOSES.to_frame(), illegible=str(error))
+        unknown = DayTables(day, KLINE_SCHEMA.to_frame(), certificates=CERTIFICATE_SCHEMA.to_frame())
+        return _Seen(unknown, {}, illegible=str(error))
     tables = DayTables(
         day,
         klines=klines,
@@ -127,7 +110,7 @@ def _look(lake: Lake, dataset: Dataset, day: date, closes: pl.DataFrame, cadence
         owed=dataset.interval.bars_per_day if is_over else 0,
     )
     where = (lake.uri(paths.klines), lake.uri(paths.certificates))
-    return _Seen(day, examine(tables), last_closes(klines), flaw(metadata, certificates, digest, where))
+    return _Seen(tables, examine(tables), flaw(metadata, certificates, digest, where))
 
 
 def latest_days(lake: Lake, dataset: Dataset, count: int, made: Collection[date] = ()) -> list[date]:

@@ -5,31 +5,35 @@ from datetime import date
 
 from klines_pipeline.domain.errors import ConfigurationError, DamagedFileError
 from klines_pipeline.funding.schema import CERTIFICATE_SCHEMA, FUNDING_SCHEMA
+from klines_pipeline.klines.findings import Finding, Looked
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA
 from klines_pipeline.klines.truths import DayTables
-from klines_pipeline.stages.checking.examine import Finding
+from klines_pipeline.stages.checking.examine import look
 from klines_pipeline.stages.funding.dataset import FundingDataset
-from klines_pipeline.stages.funding.freshness import certified_days
 from klines_pipeline.stages.funding.rules import FUNDING_RULES, table_is_what_was_certified
-from klines_pipeline.stages.funding.state import paths_of, stored_days
+from klines_pipeline.stages.funding.state import certified_days, paths_of, stored_days
 from klines_pipeline.stages.seal import flaw
+from klines_pipeline.storage.described import read_described
 from klines_pipeline.storage.funding_layout import FundingPaths
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.tables import read_described, read_table
+from klines_pipeline.storage.tables import read_table
 
 
 def examine_funding(lake: Lake, dataset: FundingDataset, days: Sequence[date]) -> list[Finding]:
     """A finding per rule. A day of which a file cannot be read breaks every rule; one of which a file is gone has not
     the table that was certified."""
-    findings = {name: Finding(name) for name in FUNDING_RULES}
+    looked = Looked()
+    findings = {name: Finding(name, looked) for name in FUNDING_RULES}
     sealed = findings[table_is_what_was_certified.__name__]
     for day in days:
         try:
             tables, wrong = _look(lake, dataset, day)
         except DamagedFileError as error:
+            looked.add(day, (), is_empty=False)
             for finding in findings.values():
                 finding.tell(day, str(error))
             continue
+        look(looked, tables)
         if wrong:
             sealed.tell(day, wrong)
         for name, rule in FUNDING_RULES.items():

@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, ConfigurationError, TransientError, UnknownNameError
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.states import NEVER_ASKED, Life
 from klines_pipeline.domain.universe import SymbolFacts, undecided
 from klines_pipeline.exchanges.protocols import Market, Survey
@@ -53,6 +54,11 @@ class Universe:
             self._whole = self.dataset if self.dataset.chosen is None else self._selected()
         return self._whole
 
+    @property
+    def asked(self) -> str | None:
+        """The filter whose symbols are looked for; None for names, and while the bucket cannot tell who there was."""
+        return None if self.dataset.chosen is None or self._dark else str(self.dataset.chosen)
+
     def of_day(self, survey: Survey, day: date, now: datetime) -> Dataset:
         """The dataset with the symbols of one day. For a day in progress REST says who trades."""
         whole = self.whole()
@@ -91,9 +97,8 @@ class Universe:
             if quote not in quotes:
                 raise UnknownNameError("quote asset", quote, quotes, where=f"{self.dataset}, symbols")
         if unknown := undecided(facts.values(), chosen):
-            more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
-            names = ", ".join(unknown[:_NAMED])
-            self.log(f"{self.dataset}: nobody knows the quote asset of {names}{more}; name them to have them.")
+            names = some_of(unknown, _NAMED)
+            self.log(f"{self.dataset}: nobody knows the quote asset of {names}; name them to have them.")
         symbols = sorted(name for name, known in facts.items() if chosen.selects(known))
         if not symbols:
             raise ConfigurationError(f"{self.dataset}, symbols: the filter selects none of {len(facts)} symbols.")

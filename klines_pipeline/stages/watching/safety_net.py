@@ -5,9 +5,9 @@ says is looked at here; what Dagster says of the same days is handed in as `said
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -15,18 +15,22 @@ import polars as pl
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.states import RUN_MAY_CLOSE
 from klines_pipeline.domain.utc_day import days_between
-from klines_pipeline.domain.wanted import Kind, Wanted, newest_first
+from klines_pipeline.domain.wanted import Kind, Wanted, newest_first, one_wish
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, SliceEntry
 from klines_pipeline.klines.slices import answered_ranges
 from klines_pipeline.stages.seal import broken_at_a_glance
 from klines_pipeline.stages.topup import load_slices
+from klines_pipeline.stages.watching.newly_meant import NewlyMeant
+from klines_pipeline.stages.watching.second_looks import SecondLooks, second_looks
+from klines_pipeline.storage.described import describe_many
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_described, read_many, stored_days, stored_sizes
+from klines_pipeline.storage.tables import read_many, stored_days, stored_sizes
 
 Said = Mapping[date, Sequence[str]]
 """What others know to be wrong with a day, in words."""
@@ -34,9 +38,8 @@ Closable = Callable[[date, pl.DataFrame], pl.DataFrame]
 """Of a day's certificates, those with gaps that another run may close."""
 
 _NAMED_DAYS = 5
-_SLICES = 7
-"""Older days are gone through within so many days."""
-_THREADS = 8
+TURNS = 7
+"""What is too much for a day is gone through within so many days."""
 _PROOF = "ledger/certificates"
 _COLUMNS = pl.Schema({name: CERTIFICATE_SCHEMA[name] for name in ("symbol", "expected", "missing_ranges", "reason")})
 
@@ -51,9 +54,13 @@ def older_days(lake: Lake, dataset: Dataset, before: date, today: date, longest:
     days of the calendar, as `newest_first` has them.
     """
     stored = stored_days(lake, _PROOF, *dataset.prefix, str(dataset.interval))
-    turn = today.toordinal() % _SLICES
-    old = (day for day in stored if dataset.start <= day < before)
-    return [day for day in old if day.toordinal() // longest % _SLICES == turn]
+    return in_turn((day for day in stored if dataset.start <= day < before), today, longest)
+
+
+def in_turn(days: Iterable[date], today: date, longest: int) -> list[date]:
+    """Those of the days that it is the turn of, by the stretches of the calendar they lie in."""
+    turn = today.toordinal() % TURNS
+    return [day for day in days if day.toordinal() // longest % TURNS == turn]
 
 
 def symbols_held(lake: Lake, dataset: Dataset) -> int:
@@ -65,26 +72,28 @@ def symbols_held(lake: Lake, dataset: Dataset) -> int:
 
 
 def wanted_repairs(lake: Lake, dataset: Dataset, days: Sequence[date], today: date, said: Said) -> list[Wanted]:
-    """The days that are missing, damaged, incomplete though REST could still be asked, or not resampled, and those
-    `said` names. Gaps on which REST has been heard no run closes: certificates and checks tell of them.
+    """The days that are missing, damaged, incomplete though REST could still be asked, or not resampled, those of which
+    a second look tells more, and those `said` names. Gaps on which REST has been heard no run closes: certificates and
+    checks tell of them, and an archive that may still come is watched for elsewhere.
     """
-
-    def unheard(day: date, rows: pl.DataFrame) -> pl.DataFrame:
-        slices = load_slices(lake, dataset, day).values() if rows["missing_ranges"].list.len().sum() else ()
-        unasked = [_may_be_closed(row, slices) for row in rows.iter_rows(named=True)]
-        return rows.filter(pl.Series(unasked, dtype=pl.Boolean))
-
-    return repairs(_problems(lake, dataset, days, said, unheard), today)
+    return repairs(_problems(lake, dataset, days, said, today, partial(_unheard, lake, dataset)), today)
 
 
 def older_repairs(
     lake: Lake, dataset: Dataset, days: Sequence[date], today: date, said: Said, longest: int
 ) -> list[Wanted]:
-    """The same of days long ago, newest first, a wish a stretch; a gap counts only if another run may close it."""
-    closable = pl.col("reason").str.contains_any([str(reason) for reason in RUN_MAY_CLOSE])
-    wrong = _problems(lake, dataset, days, said, lambda _, rows: rows.filter(closable))
-    bad = [day for day, problems in wrong.items() if problems]
-    stretches = newest_first(bad, longest)
+    """The same of days long ago, newest first, a wish a stretch; a gap counts only if its reason may pass."""
+    passing = pl.col("reason").str.contains_any([str(reason) for reason in RUN_MAY_CLOSE])
+
+    def closable(day: date, rows: pl.DataFrame) -> pl.DataFrame:
+        return _unheard(lake, dataset, day, rows.filter(passing))
+
+    return repairs_in_stretches(_problems(lake, dataset, days, said, today, closable), today, longest)
+
+
+def repairs_in_stretches(wrong: Said, today: date, longest: int) -> list[Wanted]:
+    """Newest first, a wish a stretch of the calendar."""
+    stretches = newest_first((day for day, problems in wrong.items() if problems), longest)
     return [wish for stretch in stretches for wish in repairs({day: wrong[day] for day in stretch}, today)]
 
 
@@ -93,38 +102,61 @@ def repairs(wrong: Said, today: date) -> list[Wanted]:
     days = tuple(day for day, problems in sorted(wrong.items()) if problems)
     if not days:
         return []
-    named = "; ".join(f"{day} {', '.join(wrong[day])}" for day in days[:_NAMED_DAYS])
-    more = f"; and {len(days) - _NAMED_DAYS} more" if len(days) > _NAMED_DAYS else ""
-    reason = f"{len(days)} day(s): {named}{more}"
-    return [Wanted(Kind.REPAIR, days, reason, dict.fromkeys(days, f"found on {today}"))]
+    named = some_of((f"{day} {', '.join(wrong[day])}" for day in days), _NAMED_DAYS, "; ")
+    return one_wish(Kind.REPAIR, days, f"{len(days)} day(s): {named}", f"found on {today}")
 
 
-def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, closable: Closable) -> Said:
-    """What is wrong with each day, nothing twice; gaps that are not `closable` are left alone."""
+def _unheard(lake: Lake, dataset: Dataset, day: date, rows: pl.DataFrame) -> pl.DataFrame:
+    """Certificates with gaps on which REST has not been heard for good."""
+    slices = load_slices(lake, dataset, day).values() if rows["missing_ranges"].list.len().sum() else ()
+    unasked = [_may_be_closed(row, slices) for row in rows.iter_rows(named=True)]
+    return rows.filter(pl.Series(unasked, dtype=pl.Boolean))
+
+
+def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, today: date, closable: Closable) -> Said:
+    """What is wrong with each day; gaps that are not `closable` are left alone."""
     where = (*dataset.prefix, str(dataset.interval))
-    merged = sorted(set(stored_days(lake, _PROOF, *where)).intersection(days))
-    with ThreadPoolExecutor(_THREADS, "certificates") as pool:
-        read = {
-            day: pool.submit(read_described, lake, DayPaths.of(dataset, day).certificates, CERTIFICATE_SCHEMA)
-            for day in merged
-        }
-    sizes = stored_sizes(lake, "klines", *where)
+    merged = set(stored_days(lake, _PROOF, *where))
+    paths = {day: DayPaths.of(dataset, day).certificates for day in days if day in merged}
+    read, sizes = describe_many(lake, paths, CERTIFICATE_SCHEMA), stored_sizes(lake, "klines", *where)
+    parts = read.rows.partition_by("date")
+    asked_for = pl.concat([read.rows.clear(), *(_asked_for(dataset, rows) for rows in parts)])
+    looks, newly_meant = second_looks(lake, dataset, asked_for, today), NewlyMeant.of(lake, dataset)
     daily = [interval for interval in dataset.resample if isinstance(interval, Interval)]
     made = {interval: set(stored_days(lake, "resampled_klines", *dataset.prefix, str(interval))) for interval in daily}
-    problems = {day: [*said.get(day, ())] for day in days}
-    for day, found in problems.items():
-        if day not in merged:
-            found.append("was never materialized")
-            continue
+
+    def wrong(day: date, certificates: pl.DataFrame) -> Iterator[str]:
+        yield from broken_at_a_glance(read.metadata[day], certificates.drop("date"), sizes.get(day))
+        yield from _of_certificates(dataset, day, certificates, closable)
+        if unasked := newly_meant.on(day, frozenset(certificates["symbol"])):
+            yield f"was never asked for {_symbols(unasked)} that the filter means now"
+        yield from _to_look_at(looks, day)
+        yield from (f"resampled_klines_{interval} is missing" for interval in daily if day not in made[interval])
+
+    return problems((read.rows, read.damaged), days, paths, said, wrong)
+
+
+def problems(
+    read: tuple[pl.DataFrame, Mapping[date, DamagedFileError]],
+    days: Sequence[date],
+    merged: Collection[date],
+    said: Said,
+    wrong: Callable[[date, pl.DataFrame], Iterable[str]],
+) -> Said:
+    """What is wrong with each day, nothing twice. `read`: certificates of the days that were merged, and which of them
+    are damaged; `wrong`: what a day's tell.
+    """
+    certificates, damaged = read
+    by_day = {rows["date"][0]: rows for rows in certificates.partition_by("date")}
+    found = {day: [*said.get(day, ()), *([] if day in merged else ["was never materialized"])] for day in days}
+    for day in set(days).intersection(merged):
         try:
-            rows, metadata = read[day].result()
-            found += broken_at_a_glance(metadata or {}, rows, sizes.get(day))
-            found += _of_certificates(dataset, day, rows, closable)
+            if day in damaged:
+                raise damaged[day]
+            found[day] += wrong(day, by_day.get(day, certificates.clear()))
         except DamagedFileError as error:
-            found.append(str(error))
-            continue
-        found += [f"resampled_klines_{interval} is missing" for interval in daily if day not in made[interval]]
-    return {day: [*dict.fromkeys(found)] for day, found in problems.items()}
+            found[day].append(str(error))
+    return {day: [*dict.fromkeys(told)] for day, told in found.items()}
 
 
 def _of_certificates(dataset: Dataset, day: date, rows: pl.DataFrame, closable: Closable) -> Iterator[str]:
@@ -132,8 +164,15 @@ def _of_certificates(dataset: Dataset, day: date, rows: pl.DataFrame, closable: 
     yield from never_asked(dataset.symbols, rows)
     asked = _asked_for(dataset, rows)
     if unfinished := asked.filter(pl.col("expected") < dataset.interval.bars_per_day).height:
-        yield f"is certified in part only, {_symbols(unfinished)}"
+        yield in_part(unfinished)
     yield from unexplained(closable(day, asked))
+
+
+def _to_look_at(looks: SecondLooks, day: date) -> Iterator[str]:
+    if ended := looks.ended.get(day):
+        yield f"may be told the end of {_symbols(ended)} by now"
+    if damaged := looks.damaged.get(day):
+        yield f"has a damaged archive to be tried again, {_symbols(damaged)}"
 
 
 def _asked_for(dataset: Dataset, certificates: pl.DataFrame) -> pl.DataFrame:
@@ -154,6 +193,11 @@ def never_asked(named: Collection[str], certificates: pl.DataFrame) -> Iterator[
     """Symbols of klines.yaml that have no certificate: they came into it after the day was made."""
     if unknown := set(named).difference(certificates["symbol"]):
         yield f"was never asked for {_symbols(len(unknown))}"
+
+
+def in_part(symbols: int) -> str:
+    """Of a day that ended since it was certified, and that nobody has certified anew."""
+    return f"is certified in part only, {_symbols(symbols)}"
 
 
 def unexplained(certificates: pl.DataFrame) -> Iterator[str]:
