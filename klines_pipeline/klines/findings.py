@@ -12,14 +12,16 @@ _KEPT, _TOLD = 20, 3
 
 
 class Breach(NamedTuple):
-    """One symbol-day on which a truth does not hold, and how often."""
+    """One symbol-day on which a truth does not hold, and how often; or what is wrong with a day as a whole."""
 
     day: date
     symbol: str
     times: int
+    what: str = ""
+    """In words, where no symbol is to be named."""
 
     def __str__(self) -> str:
-        return f"{self.day} {self.symbol}: {self.times:,}"
+        return f"{self.day} {self.what}" if self.what else f"{self.day} {self.symbol}: {self.times:,}"
 
 
 @dataclass(slots=True)
@@ -57,11 +59,18 @@ class Finding:
 
     def add(self, day: date, symbol: str, count: int) -> None:
         """Note a breach."""
-        self.breaches += count
+        self._note(Breach(day, str(symbol), count))
+
+    def tell(self, day: date, what: str) -> None:
+        """Note what is wrong with a day as a whole."""
+        self._note(Breach(day, "", 1, what))
+
+    def _note(self, breach: Breach) -> None:
+        self.breaches += breach.times
         self.symbol_days += 1
-        if str(day) not in self.bad_days[-1:]:
-            self.bad_days.append(str(day))
-        insort(self.worst, Breach(day, str(symbol), count), key=lambda breach: (-breach.times, *breach[:2]))
+        if str(breach.day) not in self.bad_days[-1:]:
+            self.bad_days.append(str(breach.day))
+        insort(self.worst, breach, key=lambda known: (not known.what, -known.times, *known[:2]))
         del self.worst[_KEPT:]
 
     def sentence(self, truth: Truth) -> str:
@@ -78,6 +87,8 @@ class Finding:
         return f"{days}, {counted(self.breaches, truth.breach)}: {told}{more}."
 
     def _told(self, breach: Breach) -> str:
+        if breach.what:
+            return f"{breach.day} {breach.what.removesuffix('.')}"
         often = f" ({breach.times:,})" if self.breaches > self.symbol_days else ""
         return f"{breach.day} {breach.symbol}{often}"
 

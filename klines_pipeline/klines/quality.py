@@ -13,7 +13,9 @@ from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import UNUSABLE
 from klines_pipeline.domain.utc_day import day_start
 from klines_pipeline.klines.certificate import is_explained
+from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.ledgers import NEWER_VERSION
+from klines_pipeline.klines.seal import BREACHES, unlike_certified
 from klines_pipeline.klines.truths import DayTables, Rule, Severity, by_symbol, misplaced, outside, truth_of
 
 RULES: dict[str, Rule] = {}
@@ -41,17 +43,26 @@ def rule(severity: Severity, breach: str) -> Callable[[Breaches], Breaches]:
     return register
 
 
+@rule(Severity.ERROR, "row that was not certified")
+def table_is_what_was_certified(tables: DayTables) -> pl.DataFrame:
+    """Each symbol's rows are those its certificate was issued for, none more, none fewer, none changed, and both files
+    are there as they were published. Remedy: materialize the day again; what is damaged is made anew from the archives
+    and REST rows kept. A symbol that klines.yaml names no more has to be named again for that."""
+    if not tables.certificates.columns:
+        return BREACHES.to_frame()
+    named = tables.klines.drop_nulls("symbol")
+    return unlike_certified(named, fingerprints(named), tables.certificates)
+
+
 @rule(Severity.ERROR, "row out of order or twice there")
 def key_is_unique_and_sorted(tables: DayTables) -> pl.DataFrame:
-    """Rows are sorted by (symbol, open_time), and no key stands twice or is null. Remedy: delete the day's table and
-    materialize the day again."""
+    """Rows are sorted by (symbol, open_time), and no key stands twice or is null. Remedy: materialize the day again."""
     return by_symbol(tables.klines, misplaced("open_time"))
 
 
 @rule(Severity.ERROR, "row of another day")
 def rows_lie_in_their_day(tables: DayTables) -> pl.DataFrame:
-    """Every open time is of the UTC day that the file is of. Remedy: delete the day's table and materialize the day
-    again."""
+    """Every open time is of the UTC day that the file is of. Remedy: materialize the day again."""
     return by_symbol(tables.klines, outside(tables.day, "open_time"))
 
 

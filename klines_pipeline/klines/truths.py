@@ -25,6 +25,7 @@ class DayTables(NamedTuple):
     klines: pl.DataFrame
     archives: pl.DataFrame = pl.DataFrame()
     certificates: pl.DataFrame = pl.DataFrame()
+    """Without columns where the rows have not been certified yet."""
     closes_before: pl.DataFrame = CLOSES.to_frame()
     """In CLOSES; without symbols that have no kline on the day before."""
     due: datetime | None = None

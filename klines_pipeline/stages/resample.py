@@ -19,12 +19,14 @@ from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA, archive_entries
 from klines_pipeline.klines.life import SYMBOL_SCHEMA
 from klines_pipeline.klines.periods import incomplete_symbols
-from klines_pipeline.klines.quality import RULES
+from klines_pipeline.klines.quality import RULES, table_is_what_was_certified
 from klines_pipeline.klines.resample import Resampled, resample_klines, resample_period
 from klines_pipeline.klines.truths import DayTables, what_is_wrong
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths, SymbolsPaths
 from klines_pipeline.storage.tables import klines_to_parquet, read_klines, read_table
+
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,12 @@ def _klines(lake: Lake, dataset: Dataset, day: date, certificates: pl.DataFrame)
         raise DamagedFileError(
             f"{lake.uri(path)} has {klines.height} rows, not those its certificates count. Materialize {dataset} for "
             f"{day} again."
+        )
+    others = table_is_what_was_certified(DayTables(day, klines, certificates=certificates))
+    if others.height:
+        raise DamagedFileError(
+            f"{lake.uri(path)} has other rows of {', '.join(others['symbol'].head(_NAMED))} than were certified. "
+            f"Materialize {dataset} for {day} again."
         )
     if wrong := what_is_wrong(DayTables(day, klines), RULES):
         raise DamagedFileError(f"{day} of {dataset}: {wrong}")

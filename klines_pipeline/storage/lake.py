@@ -5,11 +5,12 @@ version that was compared, and of a day only while its lease is held.
 What the bytes mean is not known here.
 """
 
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -114,19 +115,28 @@ class Lake:
             except FileNotFoundError:
                 return None
 
+    def digest(self, path: str) -> str | None:
+        """SHA-256 of the file in hex, read piece by piece; None where there is none."""
+        try:
+            with self.opened(path) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        except FileNotFoundError:
+            return None
+
     def folders(self, path: str, *, holding: str) -> list[str]:
         """Names of the folders inside one that have the file `holding`, sorted; a killed run may leave empty ones."""
+        return sorted(self.sizes(path, holding=holding))
+
+    def sizes(self, path: str, *, holding: str) -> dict[str, int]:
+        """Bytes of the file `holding` in each folder inside one that has it, by the folder's name."""
         root = f"{self.base}/{path}"
         with self._reached():
             if self.is_local:
-                try:
-                    return sorted(folder.name for folder in Path(root).iterdir() if (folder / holding).exists())
-                except FileNotFoundError:
-                    return []
-            found = self.fs.find(root)  # one listing of everything: a request a thousand files
+                return dict(_sizes_in(Path(root), holding))
+            found = self.fs.find(root, detail=True)  # one listing of everything: a request a thousand files
         depth = root.count("/") + 2
-        parts = (name.split("/") for name in found if name.count("/") == depth)
-        return sorted(name for *_, name, last in parts if last == holding)
+        parts = ((name.split("/"), int(info["size"])) for name, info in found.items() if name.count("/") == depth)
+        return {name: size for (*_, name, last), size in parts if last == holding}
 
     def publish(self, path: str, content: bytes) -> bool:
         """Make `content` the file, whole; False where it already is."""
@@ -225,3 +235,13 @@ class Lake:
         finally:
             del self._leases[paths.lock]
             lease.release()
+
+
+def _sizes_in(root: Path, holding: str) -> Iterator[tuple[str, int]]:
+    try:
+        folders = list(root.iterdir())
+    except FileNotFoundError:
+        return
+    for folder in folders:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            yield folder.name, (folder / holding).stat().st_size

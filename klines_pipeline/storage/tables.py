@@ -21,6 +21,8 @@ from klines_pipeline.storage.layout import DAY_OF_FILE, PART, day_of, table_fold
 
 _ROWS_PER_GROUP = 28_800
 """At most, unless one symbol has more: larger groups cost a reader of one symbol up to 4 x."""
+ILLEGIBLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What Polars raises at damaged bytes; of 3,000 flipped bits 38 made it panic, which is no Exception."""
 _FILES_PER_SCAN = 512
 """Of so many files, one that is damaged or gone lets the others be read one by one: in S3 that costs 4 x the CPU."""
 _READERS = 16
@@ -71,21 +73,22 @@ def to_parquet(frame: pl.DataFrame, metadata: Mapping[str, str] | None = None) -
 def read_table(lake: Lake, path: str, schema: pl.Schema) -> pl.DataFrame:
     """The whole file in the given schema; no rows where there is no file."""
     content = lake.read(path)
-    return schema.to_frame() if content is None else _decode(lake, path, content, lambda _: schema)
+    return schema.to_frame() if content is None else decode(lake, path, content, lambda _: schema)
 
 
-def _decode(lake: Lake, path: str, content: bytes, schema_for: Callable[[pl.DataFrame], pl.Schema]) -> pl.DataFrame:
+def decode(lake: Lake, path: str, content: bytes, schema_for: Callable[[pl.DataFrame], pl.Schema]) -> pl.DataFrame:
+    """A file's bytes in the schema that its frame has; DamagedFileError names the path."""
     try:
         frame = pl.read_parquet(content, hive_partitioning=False)
         schema = schema_for(frame)
         later = [name for name in schema if name in ADDED_LATER and name not in frame.columns]
         whole = frame.with_columns(pl.lit(None).alias(name) for name in later)
         return whole.select(schema.names()).cast(dict(schema))  # type: ignore[arg-type]
-    except pl.exceptions.PolarsError as error:
+    except ILLEGIBLE as error:
         raise _damaged(lake, path, error) from None
 
 
-def _damaged(lake: Lake, path: str, error: Exception) -> DamagedFileError:
+def _damaged(lake: Lake, path: str, error: BaseException) -> DamagedFileError:
     return DamagedFileError(
         f"{lake.uri(path)} is damaged ({str(error).splitlines()[0]}). Delete it, then materialize the day again."
     )
@@ -119,7 +122,7 @@ def _read_batches(
         batch = paths[start : start + _FILES_PER_SCAN]
         try:
             parts.append(_scan(lake, batch, schema))
-        except (pl.exceptions.PolarsError, OSError):  # that of a store in trouble has no words for people
+        except (*ILLEGIBLE, OSError):  # that of a store in trouble has no words for people
             for path, found in zip(batch, _each(lake, batch, schema), strict=True):
                 if isinstance(found, DamagedFileError):
                     damaged[path] = found
@@ -161,7 +164,7 @@ def _day_of_file(path: str) -> date | None:
 def read_klines(lake: Lake, path: str) -> pl.DataFrame:
     """A file of klines, with the columns of contracts where the market counts in them."""
     content = lake.read(path)
-    return KLINE_SCHEMA.to_frame() if content is None else _decode(lake, path, content, schema_like)
+    return KLINE_SCHEMA.to_frame() if content is None else decode(lake, path, content, schema_like)
 
 
 def read_columns(lake: Lake, path: str, schema: pl.Schema, *, symbol: str | None = None) -> pl.DataFrame:
@@ -170,15 +173,15 @@ def read_columns(lake: Lake, path: str, schema: pl.Schema, *, symbol: str | None
         with lake.opened(path) as file:
             wanted = None if symbol is None else pc.field("symbol") == symbol
             table = pq.read_table(file, columns=schema.names(), filters=wanted, partitioning=None)
+        return pl.DataFrame(table).cast(dict(schema))  # type: ignore[arg-type]
     except FileNotFoundError:
         return schema.to_frame()
-    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+    except (pa.ArrowException, *ILLEGIBLE) as error:
         raise _damaged(lake, path, error) from None
     except OSError as error:
         if error.errno is not None:  # the disk's own errors have one, those of a footer that makes no sense have none
             raise
         raise _damaged(lake, path, error) from None
-    return pl.DataFrame(table).cast(dict(schema))  # type: ignore[arg-type]
 
 
 def read_names(lake: Lake, path: str) -> list[str]:
@@ -186,20 +189,33 @@ def read_names(lake: Lake, path: str) -> list[str]:
     try:
         with lake.opened(path) as file:
             return [str(name) for name in pq.read_schema(file).names]
-    except (FileNotFoundError, pa.ArrowInvalid):
+    except FileNotFoundError:
+        return []
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise
         return []
 
 
 def read_metadata(lake: Lake, path: str) -> dict[str, str]:
     """Key-value metadata of a file; empty where there is no file, or a damaged one."""
     content = lake.read(path)
-    if content is None:
-        return {}
+    return {} if content is None else metadata_of(content)
+
+
+def metadata_of(content: bytes) -> dict[str, str]:
+    """Key-value metadata of a file's bytes; empty where its footer is damaged."""
     try:
         raw = pq.read_metadata(pa.BufferReader(content)).metadata or {}
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, OSError, UnicodeDecodeError):  # OSError: a footer that makes no sense
         return {}
-    return {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items()}
+    return {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in raw.items()}
+
+
+def stored_sizes(lake: Lake, table: str, exchange: str, market: str, interval: str) -> dict[date, int]:
+    """Bytes of the table's file of each day that has one; one listing."""
+    sizes = lake.sizes(table_folder(table, exchange, market, interval), holding=PART)
+    return {day: size for name, size in sizes.items() if (day := day_of(name))}
 
 
 def stored_days(lake: Lake, table: str, exchange: str, market: str, interval: str) -> list[date]:

@@ -1,6 +1,7 @@
 """Parquet files: the same bytes for the same rows, whole symbols in a row group, the same rows in every reader."""
 
 from datetime import date, timedelta
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from klines_pipeline.storage.tables import (
     read_legible,
     read_many,
     read_metadata,
+    read_names,
     read_table,
     to_parquet,
 )
@@ -198,6 +200,23 @@ def test_no_file_has_no_rows_and_a_damaged_one_is_named(lake: Lake) -> None:
         lake.publish(PATHS.klines, damaged)
         with pytest.raises(DamagedFileError, match=r"part\.parquet is damaged .* Delete it"):
             read_columns(lake, PATHS.klines, KLINE_SCHEMA)
+
+
+def test_whatever_bit_of_a_file_is_flipped_it_is_read_or_said_to_be_damaged(lake: Lake) -> None:
+    """Every 11th byte; Polars panics at some of them, Arrow raises errors of five kinds."""
+    path, whole = PATHS.klines, klines_to_parquet(klines("A", range(200)), {"k": "v"})
+    keys, damaged = pl.Schema({name: KLINE_SCHEMA[name] for name in ("symbol", "open_time")}), 0
+    for place in range(0, len(whole), 11):
+        lake.publish(path, whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        read_names(lake, path)
+        read_metadata(lake, path)
+        for read in (partial(read_table, schema=KLINE_SCHEMA), partial(read_columns, schema=keys)):
+            try:
+                read(lake, path)
+            except DamagedFileError:
+                damaged += 1
+
+    assert damaged
 
 
 def ledgers(lake: Lake, count: int) -> list[str]:

@@ -131,7 +131,8 @@ def _build_checks(dataset: FundingDataset) -> dg.AssetChecksDefinition:
         opened = lake.open()
         has_partitions = context.has_partition_key or context.has_partition_key_range
         keys = context.partition_keys if has_partitions else ()
-        days = days_of(keys) if has_partitions else latest_funding_days(opened, dataset, WITHOUT_PARTITION)
+        made = () if has_partitions else days_of(sorted(context.instance.get_materialized_partitions(asset)))
+        days = days_of(keys) if has_partitions else latest_funding_days(opened, dataset, WITHOUT_PARTITION, made)
         wanted = {key.name for key in context.selected_asset_check_keys}
         for finding in examine_funding(opened, dataset, days):
             if finding.rule in wanted:

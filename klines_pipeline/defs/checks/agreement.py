@@ -75,7 +75,7 @@ def _of_resampled(dataset: Dataset, interval: Interval) -> dg.AssetChecksDefinit
         finally:
             if market is not None:
                 market.api.close()
-        if compared.rows or market is not None:
+        if compared.rows or compared.differing or market is not None:
             yield comparison_result(asset, RESAMPLED_EQUALS, compared)
 
     return equal

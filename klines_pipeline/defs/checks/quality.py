@@ -62,7 +62,8 @@ def fresh_checks(dataset: Dataset) -> list[dg.AssetCheckKey]:
 
 
 def run_days(context: dg.AssetCheckExecutionContext, lake: Lake, dataset: Dataset) -> list[date]:
-    """The run's days; the latest of the table where a check runs by itself."""
+    """The run's days; where a check runs by itself, the latest of the lake and of those that Dagster says were made."""
     if context.has_partition_key or context.has_partition_key_range:
         return days_of(context.partition_keys)
-    return latest_days(lake, dataset, WITHOUT_PARTITION)
+    made = days_of(sorted(context.instance.get_materialized_partitions(asset_key(dataset, Stage.KLINES))))
+    return latest_days(lake, dataset, WITHOUT_PARTITION, made)

@@ -22,18 +22,19 @@ def check_result(asset: dg.AssetKey, truth: Truth, finding: Finding) -> dg.Asset
         {
             "day": str(breach.day),
             "symbol": breach.symbol,
-            "found": counted(breach.times, truth.breach),
+            "found": breach.what or counted(breach.times, truth.breach),
             **_command(asset, truth, breach.symbol, str(breach.day)),
         }
         for breach in finding.worst
     ]
     numbers = {"breaches": finding.breaches, "days_examined": len(finding.looked.days)}
     bad = _bad(truth, finding.bad_days, rows, finding.symbol_days)
-    return _result(asset, truth, finding.sentence(truth), numbers, bad)
+    return _result(asset, truth, finding.sentence(truth), numbers, bad, passed=not finding.breaches)
 
 
 def comparison_result(asset: dg.AssetKey, truth: Truth, compared: Comparison) -> dg.AssetCheckResult:
-    """A second source. What was not compared passes and says so: the other side's silence says nothing of the lake."""
+    """A second source. What could not be asked passes and says so: an outage says nothing of the lake. A source that
+    was heard and had nothing at all of what the lake has does not pass."""
     rows = [{"day": str(found.day), "symbol": found.symbol, "found": found.what} for found in compared.examples]
     numbers = {
         "rows_compared": compared.rows,
@@ -43,16 +44,17 @@ def comparison_result(asset: dg.AssetKey, truth: Truth, compared: Comparison) ->
     }
     bad = _bad(truth, compared.bad_days, rows, compared.disagreements)
     silent = {"not_compared": compared.not_compared} if compared.not_compared else {}
-    return _result(asset, truth, compared.sentence, numbers, {**bad, **silent})
+    remedy = {} if compared.agrees else {"remedy": truth.remedy.replace("`", "")}
+    return _result(asset, truth, compared.sentence, numbers, {**remedy, **bad, **silent}, passed=compared.agrees)
 
 
 def _result(
-    asset: dg.AssetKey, truth: Truth, sentence: str, numbers: Numbers, bad: Mapping[str, Any]
+    asset: dg.AssetKey, truth: Truth, sentence: str, numbers: Numbers, bad: Mapping[str, Any], *, passed: bool
 ) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=truth.name,
-        passed="bad_days" not in bad,
+        passed=passed,
         severity=dg.AssetCheckSeverity(truth.severity.value),
         description=sentence,
         metadata={**numbers, **bad},
@@ -72,6 +74,6 @@ def _bad(truth: Truth, days: Sequence[str], rows: Sequence[Mapping[str, str]], t
 
 def _command(asset: dg.AssetKey, truth: Truth, symbol: str, day: str) -> dict[str, str]:
     """What the remedy begins with, ready to be typed."""
-    if _COMMAND not in truth.remedy:
+    if _COMMAND not in truth.remedy or not symbol:
         return {}
     return {"remedy": f"{_COMMAND} {symbol} --dataset {asset.to_user_string()} --day {day}"}

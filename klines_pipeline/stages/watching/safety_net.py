@@ -1,6 +1,7 @@
 """The days that nobody will mend unless asked to: read from certificates, day by day, each with what is wrong with it.
 
-Only what the lake says is looked at here; what Dagster says of the same days is handed in as `said`.
+Of tables only a listing is read, no rows: damage that keeps a file's size is for checks to find. Only what the lake
+says is looked at here; what Dagster says of the same days is handed in as `said`.
 """
 
 from collections import Counter
@@ -22,12 +23,14 @@ from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, SliceEntry
 from klines_pipeline.klines.slices import answered_ranges
+from klines_pipeline.stages.seal import broken_at_a_glance
 from klines_pipeline.stages.topup import load_slices
 from klines_pipeline.stages.watching.newly_meant import NewlyMeant
 from klines_pipeline.stages.watching.second_looks import SecondLooks, second_looks
+from klines_pipeline.storage.described import describe_many
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_legible, read_many, stored_days
+from klines_pipeline.storage.tables import read_many, stored_days, stored_sizes
 
 Said = Mapping[date, Sequence[str]]
 """What others know to be wrong with a day, in words."""
@@ -115,21 +118,22 @@ def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, to
     where = (*dataset.prefix, str(dataset.interval))
     merged = set(stored_days(lake, _PROOF, *where))
     paths = {day: DayPaths.of(dataset, day).certificates for day in days if day in merged}
-    read = read_legible(lake, [*paths.values()], _COLUMNS)
-    parts = read[0].partition_by("date")
-    asked_for = pl.concat([read[0].clear(), *(_asked_for(dataset, rows) for rows in parts)])
+    read, sizes = describe_many(lake, paths, CERTIFICATE_SCHEMA), stored_sizes(lake, "klines", *where)
+    parts = read.rows.partition_by("date")
+    asked_for = pl.concat([read.rows.clear(), *(_asked_for(dataset, rows) for rows in parts)])
     looks, newly_meant = second_looks(lake, dataset, asked_for, today), NewlyMeant.of(lake, dataset)
     daily = [interval for interval in dataset.resample if isinstance(interval, Interval)]
     made = {interval: set(stored_days(lake, "resampled_klines", *dataset.prefix, str(interval))) for interval in daily}
 
     def wrong(day: date, certificates: pl.DataFrame) -> Iterator[str]:
+        yield from broken_at_a_glance(read.metadata[day], certificates.drop("date"), sizes.get(day))
         yield from _of_certificates(dataset, day, certificates, closable)
         if unasked := newly_meant.on(day, frozenset(certificates["symbol"])):
             yield f"was never asked for {_symbols(unasked)} that the filter means now"
         yield from _to_look_at(looks, day)
         yield from (f"resampled_klines_{interval} is missing" for interval in daily if day not in made[interval])
 
-    return problems(read, days, paths, said, wrong)
+    return problems((read.rows, read.damaged), days, paths, said, wrong)
 
 
 def problems(

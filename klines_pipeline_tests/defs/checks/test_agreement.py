@@ -89,6 +89,21 @@ def test_rest_that_does_not_answer_is_said_and_warns_of_nothing(
         assert "does not serve this address (HTTP 451)" in found["not_compared"][0]
 
 
+def test_rest_that_has_nothing_of_what_the_lake_has_is_no_agreement(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange
+) -> None:
+    exchange.add_fault(kind="status", status=200, body="[]", match="/api/v3/klines")
+
+    result = run(definitions, instance, "2024-03-01", "2024-03-02", *CHAIN, kind=Kind.REWRITTEN)
+
+    assert result.success
+    for name in (REST_AGREES.name, RESAMPLED_EQUALS.name):
+        passed, found = of(result, name)
+        assert not passed
+        assert numbers(found)[:2] == (0, 0)
+        assert "REST has no kline of it" in found["not_compared"][0]
+
+
 @pytest.mark.parametrize("kind", [Kind.FRESHNESS, None], ids=["freshness", "by hand"])
 def test_neither_a_freshness_run_nor_one_by_hand_asks_rest_for_its_checks(
     definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange, kind: Kind | None
