@@ -17,6 +17,7 @@ from klines_pipeline.exchanges.registry import connect, words_of
 from klines_pipeline.klines.contracts import with_quote_volume
 from klines_pipeline.klines.ledgers import QUARANTINE_SCHEMA, REVISION_SCHEMA
 from klines_pipeline.klines.merge import merge_klines
+from klines_pipeline.klines.withdrawals import SUPERSEDED_AT, superseded_schema
 from klines_pipeline.query.tables import collect_days, scan_days
 from klines_pipeline.stages.kept_archives import KeptArchives, Version
 from klines_pipeline.stages.symbols.life_table import known_sizes
@@ -24,7 +25,7 @@ from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import stored_days
 
 _TABLE, _REST = "klines", "rest_klines"
-_REVISIONS, _QUARANTINE = "ledger/revisions", "ledger/quarantine"
+_REVISIONS, _QUARANTINE, _SUPERSEDED = "ledger/revisions", "ledger/quarantine", "ledger/superseded"
 _KEY = ["date", "symbol"]
 _VERSION = pl.Schema({name: dtype for name, dtype in REVISION_SCHEMA.items() if name != "date"})
 """The ledger's columns but for the date, which the files' folders tell too."""
@@ -59,6 +60,7 @@ class AsOf:
         parts = [
             lying.filter(pl.col("ingested_at") > self.instant).select(_KEY),
             versions.filter(pl.col("verified_at") > self.instant).select(_KEY),
+            self._superseded(days).select(_KEY),
         ]
         return pl.concat(parts).unique()
 
@@ -87,7 +89,14 @@ class AsOf:
         days = sorted(set(changed["date"]) & held)
         rows = self._scan(_REST, days).filter(pl.col("ingested_at") <= self.instant)
         known = rows.join(changed.lazy(), on=_KEY, how="semi").select(self.schema.names())
-        return collect_days(known, self.lake, _REST, self.where, days=days, schema=self.schema)
+        standing = collect_days(known, self.lake, _REST, self.where, days=days, schema=self.schema)
+        withdrawn = self._superseded(changed["date"].to_list()).filter(pl.col("ingested_at") <= self.instant)
+        return pl.concat([standing, withdrawn.join(changed, on=_KEY, how="semi").select(self.schema.names())])
+
+    def _superseded(self, days: Sequence[date]) -> pl.DataFrame:
+        """REST's rows that it had at the instant, and no longer has."""
+        rows = _ledger(self.lake, self.where, _SUPERSEDED, superseded_schema(self.schema), days)
+        return rows.filter((pl.col(SUPERSEDED_AT) > self.instant) & pl.col("symbol").is_in([*self.symbols]))
 
     def _scan(self, table: str, days: Sequence[date]) -> pl.LazyFrame:
         rows = scan_days(self.lake, table, *self.where, days=days, schema=self.schema)

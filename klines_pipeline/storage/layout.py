@@ -95,6 +95,11 @@ class DayPaths:
         return self._part("rest_klines")
 
     @property
+    def superseded(self) -> str:
+        """Ledger of rows as REST gave them once and no longer does."""
+        return self._part("ledger/superseded")
+
+    @property
     def archives(self) -> str:
         """Ledger, one row a symbol."""
         return self._part("ledger/archives")
