@@ -1,4 +1,4 @@
-"""REST klines that an archive seen later lacks: either it never had them, or the exchange has withdrawn them everywhere.
+"""REST klines that an archive seen later lacks: it never had them, or the exchange has withdrawn them everywhere.
 
 Which of them REST is to be asked for again, and what an answer supersedes. Asking is the stages' affair. No I/O.
 """
@@ -31,7 +31,7 @@ def doubted_ranges(
     slices: Iterable[SliceEntry],
     interval: Interval,
 ) -> dict[str, list[TimeRange]]:
-    """By symbol: klines given before the archive's version was first seen, that it lacks and REST was not asked since."""
+    """By symbol: klines REST gave before this version of the archive was first seen, that it lacks, not asked since."""
     seen = [(n, e.first_seen_at) for n, e in entries.items() if e.state is ArchiveState.OK and e.first_seen_at]
     versions = pl.DataFrame(seen, schema={"symbol": pl.String, "seen": UTC_TIME}, orient="row")
     key, grid = ["symbol", "slot"], slot(interval.microseconds)
@@ -61,8 +61,8 @@ def superseded_rows(
 ) -> pl.DataFrame:
     """Rows that REST, asked again, no longer gives as they were, with `superseded_at`.
 
-    `answered` has the ranges asked: symbol, start, end, `superseded_at`; `kept` and `refused` what came of them. A kline
-    that is now refused as malformed proves nothing against the one held.
+    `answered` has the ranges asked: symbol, start, end, `superseded_at`; `kept` and `refused` what came of them. A
+    kline that is now refused as malformed proves nothing against the one held.
     """
     key = ["symbol", "open_time"]
     inside = rest.join(answered, on="symbol").filter(pl.col("open_time").is_between("start", "end", closed="left"))

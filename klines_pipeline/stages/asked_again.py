@@ -1,5 +1,5 @@
-"""Klines that REST is asked for again, since an archive seen later lacks them: what its answers supersede, and the ledger
-that keeps what was superseded, for readers of the past. Which klines those are, `klines.withdrawals` says.
+"""Klines that REST is asked for again, since an archive seen later lacks them: what its answers supersede, and the
+ledger that keeps what was superseded, for readers of the past. Which klines those are, `klines.withdrawals` says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_table, to_parquet
 
 _HTTP_OK = 200
+_ASKED = pl.Schema({"symbol": pl.String(), "start": UTC_TIME, "end": UTC_TIME, SUPERSEDED_AT: UTC_TIME})
 Doubted = Mapping[str, Sequence[TimeRange]]
 
 
@@ -40,8 +41,7 @@ def superseded(rest: pl.DataFrame, outcomes: Sequence[Outcome], fresh: Sieved, d
         for done in outcomes
         if done.answer is not None and done.http_status == _HTTP_OK and _doubts(done, doubted)
     ]
-    schema = {"symbol": pl.String, "start": UTC_TIME, "end": UTC_TIME, SUPERSEDED_AT: UTC_TIME}
-    return superseded_rows(rest, pl.DataFrame(asked, schema=schema, orient="row"), fresh.kept, fresh.rejected)
+    return superseded_rows(rest, pl.DataFrame(asked, _ASKED, orient="row"), fresh.kept, fresh.rejected)
 
 
 def _doubts(done: Outcome, doubted: Doubted) -> bool:

@@ -79,7 +79,7 @@ def entries_of(
 
 
 def recounted(entries: Mapping[str, SliceEntry], rows: pl.DataFrame, symbols: Collection[str]) -> dict[str, SliceEntry]:
-    """Entries of symbols that have lost rows: each counts what is left of its own, lest the file pass for a lost one."""
+    """Entries of symbols that have lost rows: each counts what is left, lest the file pass for a lost one."""
     left = {}
     for key, entry in entries.items():
         if entry.symbol in symbols:

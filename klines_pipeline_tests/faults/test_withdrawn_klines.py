@@ -12,7 +12,7 @@ from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import certificate, make_dataset, read_day
 from klines_pipeline_tests.faults.archives import key_of, rewrite
-from klines_pipeline_tests.faults.conftest import Recovery, Runner, asked_klines, assert_good
+from klines_pipeline_tests.faults.conftest import Runner, asked_klines, assert_good
 from klines_pipeline_tests.faults.lakes import table_files
 
 DAY = "2025-03-03"
@@ -49,12 +49,12 @@ def test_a_whole_archive_confirms_rest_without_a_request(late: EmbeddedExchange,
     assert asked_klines(late) == 0
 
 
-@pytest.mark.parametrize("in_between", [False, True], ids=["first version", "second version"])
+@pytest.mark.parametrize("versions", [1, 2])
 def test_what_the_exchange_withdrew_everywhere_goes_and_the_past_keeps_it(
-    late: EmbeddedExchange, run: Runner, lake: Lake, assert_recovers: Recovery, in_between: bool
+    late: EmbeddedExchange, run: Runner, lake: Lake, versions: int
 ) -> None:
     before = {CAME - timedelta(minutes=1): now(lake)}
-    if in_between:
+    if versions == 2:
         run(DATASET, DAY)
         before[CAME] = now(lake)
         late.set_clock(CAME + timedelta(hours=1))
