@@ -1,12 +1,15 @@
 """Klines that REST is asked for again, since an archive seen later lacks them: what its answers supersede, and the
-ledger that keeps what was superseded, for readers of the past. Which klines those are, `klines.withdrawals` says.
+ledger that keeps what was superseded, for readers of the past. Which klines those are, `klines.withdrawals` says. And
+klines asked for again because their file was lost.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import polars as pl
 
 from klines_pipeline.domain.states import ANSWERED
+from klines_pipeline.domain.utc_day import EPOCH
 from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.ledgers import SliceEntry
@@ -42,6 +45,20 @@ def superseded(rest: pl.DataFrame, outcomes: Sequence[Outcome], fresh: Sieved, d
         if done.answer is not None and done.http_status == _HTTP_OK and _doubts(done, doubted)
     ]
     return superseded_rows(rest, pl.DataFrame(asked, _ASKED, orient="row"), fresh.kept, fresh.rejected)
+
+
+def lost(
+    outcomes: Sequence[Outcome], known: Mapping[str, SliceEntry], standing: Mapping[str, SliceEntry]
+) -> dict[str, datetime]:
+    """By symbol, when REST gave anew what slices had given before and the file no longer has."""
+    since = dict[str, datetime]()
+    for done in outcomes:
+        before = known.get(done.request.slice_key)
+        if done.answer is None or before is None or before.slice_key in standing or before.completed_at is None:
+            continue
+        if done.answer.completed_at > before.completed_at:
+            since[done.request.symbol] = max(done.answer.completed_at, since.get(done.request.symbol, EPOCH))
+    return since
 
 
 def _doubts(done: Outcome, doubted: Doubted) -> bool:

@@ -24,7 +24,7 @@ from klines_pipeline.klines.ledgers import (
 from klines_pipeline.klines.schema import UTC_TIME
 from klines_pipeline.klines.slices import SILENCE, SliceRequest, is_silent, plan_slices
 from klines_pipeline.klines.withdrawals import doubted_ranges
-from klines_pipeline.stages import asked_again
+from klines_pipeline.stages import asked_again, losses
 from klines_pipeline.stages.asking import ask_slice, closed_rows, entries_of, recounted
 from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
@@ -63,6 +63,7 @@ def top_up(
     slices = {**known, **recounted(standing, rows, old["symbol"]), **entries_of(told, standing, rows)}
     if told:
         asked_again.record(lake, market, paths, old)
+        losses.record(lake, paths, "rest_klines", asked_again.lost(told, known, standing))
         _publish(lake, paths, rows, slices, fresh.rejected)
     return ToppedUpDay(
         day=archived.day,

@@ -125,6 +125,11 @@ class DayPaths:
         return self._part("ledger/quarantine")
 
     @property
+    def losses(self) -> str:
+        """Ledger of what was lost of the other ledgers and cannot be told again."""
+        return self._part("ledger/losses")
+
+    @property
     def rejected(self) -> str:
         """Rows that could not be klines of the day."""
         return self._part("ledger/rejected")
