@@ -11,6 +11,7 @@ import click
 import polars as pl
 
 from klines_pipeline.commands.printing import DAY, JSON, print_table
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.universe import Contract, Excluded, SymbolFilter
 from klines_pipeline.exchanges.registry import check_endpoints, connect, words_of
 from klines_pipeline.query.symbols import Selected, symbols
@@ -93,18 +94,14 @@ def _refresh(lake: Lake, exchange: str, market: str, settings: Settings) -> bool
         _say(refreshed.blocked)
     if refreshed.failed:
         reason = next(iter(refreshed.failed.values()))
-        _say(f"Could not be had: {_some(sorted(refreshed.failed))} ({reason}). The rest is there; refresh again.")
+        names = some_of(sorted(refreshed.failed), _NAMED)
+        _say(f"Could not be had: {names} ({reason}). The rest is there; refresh again.")
     return not refreshed.failed
 
 
 def _report_undecided(found: Selected) -> None:
     if found.undecided:
-        _say(f"Left out, for nobody knows the quote asset: {_some(found.undecided)}")
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+        _say(f"Left out, for nobody knows the quote asset: {some_of(found.undecided, _NAMED)}")
 
 
 def _say(text: str) -> None:

@@ -48,6 +48,14 @@ class Wanted:
         return blake2b(f"{self.kind}\n{text}".encode(), digest_size=8).hexdigest()
 
 
+def one_wish(
+    kind: Kind, days: Iterable[date], reason: str, news: str, *, once: bool = False, with_archives: bool = True
+) -> list[Wanted]:
+    """The days as one wish with the same news; none without days."""
+    told = dict.fromkeys(days, news)
+    return [Wanted(kind, tuple(told), reason, told, once=once, with_archives=with_archives)] if told else []
+
+
 def stretches(days: Iterable[date], longest: int) -> Iterator[tuple[date, ...]]:
     """Contiguous days in order, at most `longest` together."""
     stretch = list[date]()

@@ -13,7 +13,7 @@ from klines_pipeline.domain.states import Life
 from klines_pipeline.funding.schema import REJECTED_SCHEMA
 
 if TYPE_CHECKING:
-    from klines_pipeline.exchanges.protocols import FetchedArchive, PublishedArchive
+    from klines_pipeline.exchanges.protocols import FetchedArchive, Listed, PublishedArchive
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,11 @@ class FundingArchive(Protocol):
 
     def survey(self, symbols: Sequence[str], months: Sequence[date]) -> FundingSurvey:
         """List every symbol once."""
+
+    def listed(self, symbols: Sequence[str], first: date, *, seconds: float) -> "Listed":
+        """List what is published from the month `first` on, by symbol and month, one request a symbol; none is begun
+        after `seconds`. Unlike `survey` it asks nothing about lives, and hardly tries again.
+        """
 
     def fetch(self, key: str, new_file: Callable[[], Path]) -> "FetchedArchive":
         """Download, hash, compare with the checksum and open; every failure is a state, not an exception."""

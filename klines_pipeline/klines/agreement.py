@@ -13,6 +13,7 @@ import polars as pl
 
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.utc_day import day_end, day_start
+from klines_pipeline.klines.findings import counted
 from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.schema import market_names, slot
 from klines_pipeline.klines.truths import Severity, Truth
@@ -85,6 +86,17 @@ def _differs(name: str, rounding: float) -> pl.Expr:
     return ~same & ~((mine - other).abs() <= allowed).fill_null(value=False)
 
 
+class Disagreement(NamedTuple):
+    """One comparison in which rows differ."""
+
+    day: date
+    symbol: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.symbol}: {self.what}"
+
+
 @dataclass(slots=True)
 class Comparison:
     """Many differences together, and why anything was not compared."""
@@ -93,8 +105,9 @@ class Comparison:
     differing: int = 0
     largest: float = 0.0
     requests: int = 0
+    disagreements: int = 0
     bad_days: list[str] = field(default_factory=list)
-    examples: list[str] = field(default_factory=list)
+    examples: list[Disagreement] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
 
     def add(self, day: date, what: str, found: Difference) -> None:
@@ -102,11 +115,29 @@ class Comparison:
         self.rows += found.rows
         self.differing += found.differing
         self.largest = max(self.largest, found.largest)
-        if found.differing and str(day) not in self.bad_days:
+        if not found.differing:
+            return
+        self.disagreements += 1
+        if str(day) not in self.bad_days:
             self.bad_days.append(str(day))
-        if found.differing and len(self.examples) < _EXAMPLES:
-            text = f"{day} {what}: {found.differing} of {found.rows} rows, the first at {found.first:%H:%M:%S}"
-            self.examples.append(text)
+        if len(self.examples) < _EXAMPLES:
+            text = f"{found.differing} of {counted(found.rows, 'row')}, the first at {found.first:%H:%M:%S}"
+            self.examples.append(Disagreement(day, what, text))
+
+    @property
+    def sentence(self) -> str:
+        """What was found, in words."""
+        found = f"{counted(self.rows, 'row')} compared, {self._differing()}" if self.rows else "Nothing was compared."
+        return " ".join([found, *self._silence()])
+
+    def _differing(self) -> str:
+        if not self.differing:
+            return "none differs."
+        return f"{self.differing:,} differ, by {100 * self.largest:.3g} % at most: {self.examples[0]}."
+
+    def _silence(self) -> list[str]:
+        more = f" And {len(self.not_compared) - 1} more." if len(self.not_compared) > 1 else ""
+        return [f"{'Not compared: ' if self.rows else ''}{self.not_compared[0]}{more}"] if self.not_compared else []
 
 
 def in_drawn_order(things: Iterable[str], salt: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.utc_day import day_end, day_start
 
 CLOSES = pl.Schema({"symbol": pl.String(), "last_close": pl.Float64()})
@@ -45,6 +46,8 @@ class Truth(NamedTuple):
     name: str
     severity: Severity
     description: str
+    breach: str = "breach"
+    """What is counted where it does not hold, in the singular, noun first: `row out of order`."""
 
     @property
     def blocking(self) -> bool:
@@ -64,9 +67,9 @@ class Rule(NamedTuple):
     breaches: Callable[[DayTables], pl.DataFrame]
 
 
-def truth_of(function: Callable[..., object], severity: Severity) -> Truth:
-    """The function's name and docstring."""
-    return Truth(function.__name__, severity, " ".join((function.__doc__ or "").split()))
+def truth_of(function: Callable[..., object], severity: Severity, breach: str) -> Truth:
+    """The function's name and docstring; `breach` as in Truth."""
+    return Truth(function.__name__, severity, " ".join((function.__doc__ or "").split()), breach)
 
 
 def by_symbol(frame: pl.DataFrame, breach: pl.Expr) -> pl.DataFrame:
@@ -95,6 +98,5 @@ def what_is_wrong(tables: DayTables, rules: Mapping[str, Rule]) -> str | None:
 
 
 def _sentence(truth: Truth, breaches: pl.DataFrame) -> str:
-    named = ", ".join(f"{symbol} ({count} rows)" for symbol, count in breaches.head(_NAMED).iter_rows())
-    more = f" and {breaches.height - _NAMED} more" if breaches.height > _NAMED else ""
-    return f"{truth.name} does not hold for {named}{more}. Remedy: {truth.remedy}"
+    named = some_of((f"{symbol} ({count} rows)" for symbol, count in breaches.iter_rows()), _NAMED)
+    return f"{truth.name} does not hold for {named}. Remedy: {truth.remedy}"

@@ -74,8 +74,8 @@ class AsOf:
         for day, symbol, number in untold.select(*_KEY, "revision").sort(_KEY).head(1).iter_rows():
             path = self.lake.uri(day_file(_REVISIONS, *self.where, day))
             raise DamagedFileError(
-                f"{path} does not know revision {number} of {symbol}, which the table has: it was lost. Restore it from "
-                "a backup if you have one, else materialize the day again: what can be told again is."
+                f"{path} does not know revision {number} of {symbol}, which the table has. Restore it from a backup if "
+                "you have one, else materialize the day again: what can be told again is."
             )
 
     def _changed(self, days: Sequence[date], versions: pl.DataFrame) -> pl.DataFrame:

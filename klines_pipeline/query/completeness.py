@@ -8,6 +8,7 @@ import polars as pl
 
 from klines_pipeline.domain.errors import IncompleteError
 from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.utc_day import day_end, day_start, days_between
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
@@ -39,8 +40,7 @@ def check_complete(
         found = {symbol: _problem(known.get((day, symbol)), min(last, day_end(day)), step) for symbol in wanted}
         problems += [f"{day} {symbol}: {text}" for symbol, text in found.items() if text]
     if problems:
-        more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-        raise IncompleteError(f"Not complete: {'; '.join(problems[:_NAMED])}{more}. Materialize these days again.")
+        raise IncompleteError(f"Not complete: {some_of(problems, _NAMED, '; ')}. Materialize these days again.")
 
 
 def _problem(row: Mapping[str, Any] | None, end: datetime, step: timedelta) -> str | None:

@@ -8,7 +8,6 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 
@@ -33,7 +32,6 @@ from klines_pipeline.stages.verdict import (
     absent,
     as_listed,
     extents_of,
-    is_current,
     is_put_off,
     judge,
     version_of,
@@ -53,8 +51,8 @@ class Workshop:
     folder: Path
 
     def new_file(self) -> Path:
-        """A name nobody uses yet."""
-        return self.folder / f".{uuid4().hex}.zip"
+        """See `versions.new_file`."""
+        return versions.new_file(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ def begin(
                 failed[symbol] = str(error)
             continue
         entries[symbol] = as_listed(known, published.get(symbol), survey.lives.get((symbol, day)))
-        if symbol in published and not (is_current(known, published[symbol]) and _is_held(lake, known)):
+        if symbol in published and not versions.is_taken_in(lake, known, published[symbol]):
             downloads[symbol] = work.pool.submit(market.archive.fetch, key, dataset.interval, work.new_file)
     return PendingDay(day, now, entries, published, seen, downloads, failed)
 
@@ -96,11 +94,6 @@ def begin(
 def load_entries(lake: Lake, dataset: Dataset, day: date) -> dict[str, ArchiveEntry]:
     """The day's archives ledger, by symbol."""
     return archive_entries(read_table(lake, DayPaths.of(dataset, day).archives, ARCHIVE_SCHEMA))
-
-
-def _is_held(lake: Lake, known: ArchiveEntry) -> bool:
-    """Whether the bytes judged are still in the lake, as many. Asked of a disk only: a store would answer each time."""
-    return not lake.is_local or lake.size(versions.path_of(known)) == known.size
 
 
 def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, work: Workshop) -> ArchivedDay:
@@ -126,7 +119,7 @@ def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, wo
     paths = DayPaths.of(dataset, pending.day)
     quarantine.mend(lake, paths, pending.entries.values(), pending.seen)
     quarantine.record(lake, paths, had)
-    versions.record(lake, paths, [change for change in changes if change])
+    versions.record(lake, paths.revisions, changes)
     _publish(lake, paths, entries, rows, kept)
     lost = {name: got.error or "" for name, got in fetched.items() if got.state is ArchiveState.UNAVAILABLE}
     return ArchivedDay(

@@ -7,7 +7,7 @@ and its result says why it must be reported failed.
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ from klines_pipeline.stages import lake_state
 from klines_pipeline.stages.archive import PendingDay, Workshop, begin, finish
 from klines_pipeline.stages.merge import merge
 from klines_pipeline.stages.outlook import Outlook, look
-from klines_pipeline.stages.results import ArchivedDay, DayResult
+from klines_pipeline.stages.results import ArchivedDay, DayResult, named_failures
 from klines_pipeline.stages.rows import RowSource
 from klines_pipeline.stages.symbols.life_table import remembered_symbols
 from klines_pipeline.stages.symbols.universe import Universe
@@ -206,18 +206,9 @@ def _failed(result: DayResult, stages: Collection[Stage], error: Exception) -> D
 
 def _failures(result: DayResult, stages: Collection[Stage]) -> dict[str, str]:
     """Why the day must be reported failed, by stage: symbols that could not be had."""
-    archived = _named(result.archived.failed) if result.archived else None
-    asked = _named(result.topped_up.failed) if result.topped_up else None
+    archived = named_failures(result.archived.failed) if result.archived else None
+    asked = named_failures(result.topped_up.failed) if result.topped_up else None
     wrong = result.merged.problem if result.merged else None
     merged = " ".join(text for text in (archived, asked, wrong) if text) or None
     reasons = {Stage.VISION: archived, Stage.REST: asked, Stage.KLINES: merged}
     return {stage.value: text for stage, text in reasons.items() if text and stage in stages}
-
-
-def _named(failed: Mapping[str, str]) -> str | None:
-    """`3 symbols failed: A (why), B, C`."""
-    if not failed:
-        return None
-    names = sorted(failed)
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{len(names)} symbol(s) failed: {', '.join(names[:5])}{more}. {failed[names[0]]}"

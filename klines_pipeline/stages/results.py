@@ -6,9 +6,12 @@ from datetime import date, datetime
 
 import polars as pl
 
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.domain.utc_day import day_end
 from klines_pipeline.klines.ledgers import ArchiveEntry, SliceEntry
+
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,9 @@ class ToppedUpDay:
     new_rows: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class MergedDay:
-    """The day's table and certificates as they now lie in the lake."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergedTable:
+    """A day's table and certificates as they now lie in the lake, of klines or of funding."""
 
     day: date
     certificates: pl.DataFrame
@@ -66,7 +69,6 @@ class MergedDay:
     bytes: int
     path: str
     changed: bool
-    off_grid: int = 0
     problem: str | None = None
     """Why the table is not yet what it should be, although it is there."""
 
@@ -76,9 +78,16 @@ class MergedDay:
 
     @property
     def completeness_pct(self) -> float:
-        """Klines present, per cent of those expected; 100 where none is expected yet."""
+        """Klines or settlements present, per cent of those expected; 100 where none is expected yet."""
         expected = self.total("expected")
         return 100.0 * self.total("present") / expected if expected else 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergedDay(MergedTable):
+    """Of klines."""
+
+    off_grid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +111,11 @@ class DayResult:
         """Of symbols that could not be had: archives met an outage; REST and the contract sizes tell."""
         asked, merged = self.topped_up, self.merged
         return (asked is None or asked.may_pass) and (merged is None or merged.problem is None)
+
+
+def named_failures(failed: Mapping[str, str]) -> str | None:
+    """`3 symbol(s) failed: A, B, C.` and why A did; None where none did. `failed`: reasons by symbol."""
+    if not failed:
+        return None
+    names = sorted(failed)
+    return f"{len(names)} symbol(s) failed: {some_of(names, _NAMED)}. {failed[names[0]]}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple
 
 import polars as pl
@@ -18,6 +19,16 @@ SETTLED = frozenset({ArchiveState.OK, ArchiveState.CHECKSUM_ABSENT, ArchiveState
 
 _SAME_VERSION = timedelta(minutes=1)
 """Two hosts' Last-Modified of one version may differ by their rounding; versions lie days apart."""
+
+
+VERSION = ("etag", "size")
+"""What tells versions of an archive apart, in a listing and in the ledger; columns of their frames likewise."""
+_version_of = attrgetter(*VERSION)
+
+
+def is_same_version(known: ArchiveEntry, published: PublishedArchive) -> bool:
+    """Whether the version listed is the one the ledger speaks of. Of many at once: join on VERSION."""
+    return bool(_version_of(known) == _version_of(published))
 
 
 def absent(symbol: str, key: str) -> ArchiveEntry:
@@ -47,7 +58,7 @@ def as_listed(known: ArchiveEntry, published: PublishedArchive | None, life: Lif
 
 def is_current(known: ArchiveEntry, published: PublishedArchive) -> bool:
     """Whether the version listed is the one already judged; a checksum that came or changed since calls for more."""
-    if known.state not in SETTLED or (known.etag, known.size) != (published.etag, published.size):
+    if known.state not in SETTLED or not is_same_version(known, published):
         return False
     if known.state is ArchiveState.OK:
         return True

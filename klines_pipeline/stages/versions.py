@@ -1,16 +1,20 @@
 """Versions of an archive: keep the bytes of each one seen, and record how its rows differ from the one before."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
+from pathlib import Path
+from uuid import uuid4
 
 import polars as pl
 
 from klines_pipeline.domain.states import ArchiveState
-from klines_pipeline.exchanges.protocols import FetchedArchive
+from klines_pipeline.exchanges.protocols import FetchedArchive, PublishedArchive
 from klines_pipeline.klines.ledgers import REVISION_SCHEMA, ArchiveEntry, RevisionEntry, to_frame
 from klines_pipeline.stages.history import History, Seen
+from klines_pipeline.stages.verdict import is_current
 from klines_pipeline.storage import layout
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import read_table, to_parquet
@@ -37,8 +41,7 @@ def path_of(entry: ArchiveEntry) -> str:
 def keep(keeping: Keeping, entry: ArchiveEntry, got: FetchedArchive) -> RevisionEntry | None:
     """Put the fetched bytes in their place, those that lie there aside; the ledger row if this version is new."""
     lake, seen = keeping.history.lake, keeping.seen.get(entry.symbol, ())
-    if entry.state is ArchiveState.OK:
-        _put_aside(lake, entry, {version.sha256 for version in seen})
+    put_aside(lake, entry, [version.sha256 for version in seen])
     change = None if entry.revision in {version.revision for version in seen} else _change(keeping, entry, seen)
     if got.path is not None:
         lake.publish_file(path_of(entry), got.path)
@@ -47,9 +50,13 @@ def keep(keeping: Keeping, entry: ArchiveEntry, got: FetchedArchive) -> Revision
     return change
 
 
-def _put_aside(lake: Lake, entry: ArchiveEntry, known: set[str]) -> None:
-    """Copy what the mirror holds to `revisions/` under its own SHA-256, whatever any ledger says of it."""
-    content = lake.read(layout.mirror(entry.key))
+def put_aside(lake: Lake, entry: ArchiveEntry, known: Collection[str | None]) -> None:
+    """Copy what lies in the entry's place to `revisions/` under its own SHA-256, whatever any ledger says of it.
+
+    The log tells of bytes that are not `known`.
+    """
+    place = path_of(entry)
+    content = lake.read(place)
     digest = None if content is None else sha256(content).hexdigest()
     if content is None or digest is None or digest == entry.sha256_actual:
         return
@@ -57,15 +64,21 @@ def _put_aside(lake: Lake, entry: ArchiveEntry, known: set[str]) -> None:
     lake.publish(copy, content)
     if digest not in known:
         words = "%s held bytes that no ledger knows: damaged, or a version whose ledger was lost. They are kept as %s."
-        LOG.warning(words, lake.uri(layout.mirror(entry.key)), lake.uri(copy))
+        LOG.warning(words, lake.uri(place), lake.uri(copy))
 
 
 def _change(keeping: Keeping, entry: ArchiveEntry, seen: Sequence[RevisionEntry]) -> RevisionEntry:
     rows = keeping.rows.filter(pl.col("symbol") == entry.symbol)
-    added, removed, changed = keeping.history.differences(seen[-1] if seen else None, rows)
+    before = seen[-1] if seen else None
+    return revision_of(entry, keeping.history.day, keeping.history.differences(before, rows))
+
+
+def revision_of(entry: ArchiveEntry, day: date, changes: tuple[int | None, int | None, int | None]) -> RevisionEntry:
+    """The ledger's row of a version just seen; `changes`: rows added, removed and changed since the one before."""
+    added, removed, changed = changes
     return RevisionEntry(
         symbol=entry.symbol,
-        date=keeping.history.day,
+        date=day,
         key=entry.key,
         revision=entry.revision,
         sha256=entry.sha256_actual or "",
@@ -78,10 +91,24 @@ def _change(keeping: Keeping, entry: ArchiveEntry, seen: Sequence[RevisionEntry]
     )
 
 
-def record(lake: Lake, paths: layout.DayPaths, changes: Sequence[RevisionEntry]) -> None:
-    """Add rows to the day's revisions ledger; a row already there stays."""
-    if not changes:
+def record(lake: Lake, path: str, changes: Iterable[RevisionEntry | None]) -> None:
+    """Add rows to a revisions ledger; one already there stays as it is."""
+    new = [change for change in changes if change]
+    if not new:
         return
-    ledger = pl.concat([read_table(lake, paths.revisions, REVISION_SCHEMA), to_frame(changes, REVISION_SCHEMA)])
+    ledger = pl.concat([read_table(lake, path, REVISION_SCHEMA), to_frame(new, REVISION_SCHEMA)])
     unique = ledger.unique(["symbol", "revision"], keep="first", maintain_order=True).sort("symbol", "revision")
-    lake.publish(paths.revisions, to_parquet(unique))
+    lake.publish(path, to_parquet(unique))
+
+
+def is_taken_in(lake: Lake, known: ArchiveEntry, listed: PublishedArchive) -> bool:
+    """Whether the version listed was judged already and its bytes are still in the lake, as many.
+
+    That is asked of a disk only: a store would answer once an archive.
+    """
+    return is_current(known, listed) and (not lake.is_local or lake.size(path_of(known)) == known.size)
+
+
+def new_file(folder: Path) -> Path:
+    """A name for a download that nobody uses yet."""
+    return folder / f".{uuid4().hex}.zip"

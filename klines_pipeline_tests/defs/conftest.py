@@ -1,14 +1,23 @@
-"""The daemon's part, in process: a run request becomes the run it asks for, with its tags, selection and run key."""
+"""A Dagster instance, a code location, and the daemon's part in process: a run request becomes the run it asks for."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from dagster._core.execution.build_resources import wrap_resources_for_execution
 
 from klines_pipeline.defs.automation.run_requests import FIRST, LAST
 from klines_pipeline.defs.build import build_definitions
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Dagster's memory of one test."""
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
 
 
 def built(exchange: EmbeddedExchange, folder: Path, config: str) -> dg.Definitions:

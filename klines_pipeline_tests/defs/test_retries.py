@@ -1,6 +1,6 @@
 """A second try: for outages in runs that the project asked for, never for what asking again cannot mend."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -30,12 +30,6 @@ FIRST, BAD, LAST = "2024-03-01", "2024-03-02", "2024-03-03"
 ARCHIVE = f"*ETHUSDT-1h-{BAD}.zip"
 
 Run = Callable[..., dg.ExecuteInProcessResult]
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import endpoints_of, make_dataset
-from klines_pipeline_tests.defs.assets.test_klines import REST, definitions, instance
+from klines_pipeline_tests.defs.assets.test_klines import REST, definitions
 from klines_pipeline_tests.defs.assets.test_klines import run as materialize
+from klines_pipeline_tests.defs.conftest import instance
 from klines_pipeline_tests.faults.conftest import Runner
 from klines_pipeline_tests.faults.processes import finish, start
 

@@ -1,26 +1,28 @@
-"""Funding through all stages: what the table holds is what the exchange settled, and nothing is asked twice."""
+"""Days of funding through the stages, on the embedded exchange: what lands in the lake and what it costs."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
-import pytest
 
-from klines_pipeline.domain.universe import Contract, SymbolFilter
 from klines_pipeline.domain.utc_day import from_milliseconds, to_milliseconds
 from klines_pipeline.exchanges.registry import connect
 from klines_pipeline.funding.schema import FUNDING_SCHEMA
 from klines_pipeline.query.funding import load_funding
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.funding.dataset import funding_datasets
-from klines_pipeline.stages.funding.ingest import FundingIngest, FundingStage
+from klines_pipeline.stages.funding.ingest import FundingIngest
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import endpoints_of, make_dataset
 from klines_pipeline_tests.faults.lakes import all_files
 from klines_pipeline_tests.funding.conftest import Fund, asked, certificate, failures, row_of, table
 
 SYMBOLS = ("BTCUSDT", "SOLUSDT", "1000SHIBUSDT", "币安人生USDT")
+
+
 UM = make_dataset(*SYMBOLS, market="um", interval="1h", funding=True)
+
+
 LISTINGS, ARCHIVES, CHECKSUMS, REST = range(4)
 
 
@@ -115,178 +117,6 @@ def test_days_one_by_one_download_each_archive_once_and_make_the_same_table(
     assert all(files[path] == expected[path] for path in files if path.startswith("funding/"))
 
 
-def test_the_archive_replaces_rest_when_it_comes_and_keeps_the_mark_price(
-    exchange: EmbeddedExchange, lake: Lake, fund: Fund
-) -> None:
-    fund([UM], "2025-03-02")
-    before = table(lake, "funding", "2025-03-02")
-    exchange.set_clock(datetime(2025, 4, 1, 9, tzinfo=UTC))
-    exchange.reset_requests()
-
-    fund([UM], "2025-03-02")
-
-    after = table(lake, "funding", "2025-03-02")
-    names = ["symbol", "funding_time", "calc_time", "interval_hours", "funding_rate", "mark_price"]
-    assert after.select(names).equals(before.select(names))
-    assert set(before["source"]) == {"rest"}
-    assert set(after["source"]) == {"vision"}
-    assert after["mark_price"].null_count() == 0
-    assert asked(exchange) == (4, 4, 4, 0)
-    assert table(lake, "ledger/funding_certificates", "2025-03-02")["conflicts"].sum() == 0
-
-
-def test_a_day_in_progress_gets_what_has_settled_and_is_asked_again_an_hour_later(
-    exchange: EmbeddedExchange, lake: Lake, fund: Fund
-) -> None:
-    exchange.set_clock(datetime(2025, 3, 4, 9, 10, tzinfo=UTC))
-    fund([UM], "2025-03-04")
-    assert certificate(lake, "BTCUSDT", "2025-03-04")["expected"] == 2
-    assert certificate(lake, "SOLUSDT", "2025-03-04")["expected"] == 3
-    exchange.set_clock(exchange.now() + timedelta(minutes=40))
-    exchange.reset_requests()
-
-    fund([UM], "2025-03-04")
-    assert exchange.requests()["funding"] == 0
-
-    exchange.set_clock(datetime(2025, 3, 4, 16, 10, tzinfo=UTC))
-    fund([UM], "2025-03-04")
-
-    assert exchange.requests()["funding"] == 4
-    found = certificate(lake, "BTCUSDT", "2025-03-04")
-    assert (found["expected"], found["present"], found["missing"]) == (3, 3, 0)
-
-
-def test_a_day_that_has_not_begun_is_refused_with_the_exchanges_time(fund: Fund) -> None:
-    days = fund([UM], "2025-03-04", "2025-03-05")
-
-    assert list(failures(days)) == ["2025-03-05"]
-    assert "2025-03-05 has not begun yet: on binance it is 2025-03-04 09:00 UTC." in str(failures(days))
-
-
-def test_a_switch_to_one_hour_is_what_a_day_expects(lake: Lake, fund: Fund) -> None:
-    fund([UM], "2025-03-01", "2025-03-03")
-
-    counts = [certificate(lake, "1000SHIBUSDT", f"2025-03-0{day}") for day in (1, 2, 3)]
-    assert [(found["expected"], found["missing"]) for found in counts] == [(6, 0), (24, 0), (6, 0)]
-
-
-def test_the_day_on_which_eight_hours_became_four_has_no_gap(lake: Lake, fund: Fund) -> None:
-    fund([UM], "2024-06-10")
-
-    found = certificate(lake, "1000SHIBUSDT", "2024-06-10")
-    assert (found["expected"], found["missing"], found["from_rest"]) == (5, 0, 0)
-
-
-def test_each_stage_may_run_without_the_others(exchange: EmbeddedExchange, lake: Lake, fund: Fund) -> None:
-    counts = []
-    for stage in FundingStage:
-        exchange.reset_requests()
-        assert failures(fund([UM], "2025-02-27", "2025-03-02", stages=[stage])) == {}
-        counts.append(asked(exchange))
-
-    assert counts == [(4, 4, 4, 0), (0, 0, 0, 5), (0, 0, 0, 0)]
-    assert table(lake, "funding", "2025-03-02").height == 3 + 6 + 24 + 3
-
-
-@pytest.mark.parametrize("stage", [FundingStage.REST, FundingStage.FUNDING])
-def test_a_stage_without_the_one_before_says_what_to_materialize(fund: Fund, stage: FundingStage) -> None:
-    [day] = fund([UM], "2025-02-27", stages=[stage])
-
-    assert "Materialize vision_funding first" in day.failures[stage.value]
-
-
-# ---- which symbols, and where their lives end
-
-
-def test_every_paragraph_that_asks_counts_and_delivery_contracts_do_not(lake: Lake, fund: Fund) -> None:
-    hours = make_dataset("BTCUSDT", "BTCUSDT_250328", market="um", interval="1h", funding=True)
-    minutes = make_dataset("ETHUSDT", market="um", interval="1m", funding=True)
-    silent = make_dataset("SOLUSDT", market="um", interval="5m")
-    spot = make_dataset("SOLUSDT", interval="5m")
-
-    fund([hours, minutes, silent, spot], "2025-02-27")
-
-    assert set(table(lake, "funding", "2025-02-27")["symbol"]) == {"BTCUSDT", "ETHUSDT"}
-
-
-def test_a_filter_means_on_each_day_the_perpetuals_that_lived_then(lake: Lake, fund: Fund) -> None:
-    chosen = SymbolFilter(quote=("USDT",), contract=Contract.PERPETUAL, match="^(BTC|RAY|TLM|NOVA)")
-    some = make_dataset(market="um", interval="1h", funding=True, chosen=chosen)
-    named = make_dataset("ETHUSDT", market="um", interval="4h", funding=True)
-
-    fund([some, named], "2022-05-10")
-    fund([some, named], "2025-03-03")
-
-    assert set(table(lake, "funding", "2022-05-10")["symbol"]) == {"BTCUSDT", "ETHUSDT", "RAYUSDT", "TLMUSDT"}
-    later = table(lake, "ledger/funding_certificates", "2025-03-03")
-    assert set(later["symbol"]) == {"BTCUSDT", "ETHUSDT", "TLMUSDT", "NOVAUSDT"}
-
-
-def test_a_filter_needs_no_network_for_the_table_alone(exchange: EmbeddedExchange, lake: Lake, fund: Fund) -> None:
-    some = make_dataset(market="um", interval="1h", funding=True, chosen=SymbolFilter(match="^BTCUSD[TC]$"))
-    fund([some], "2025-02-27")
-    before = all_files(lake)
-    exchange.reset_requests()
-
-    fund([some], "2025-02-27", stages=[FundingStage.FUNDING])
-
-    assert exchange.requests()["total"] == 0
-    assert all_files(lake) == before
-    assert set(table(lake, "funding", "2025-02-27")["symbol"]) == {"BTCUSDT", "BTCUSDC"}
-
-
-def test_before_a_first_and_after_a_last_archive_only_who_trades_is_asked(
-    exchange: EmbeddedExchange, lake: Lake, fund: Fund
-) -> None:
-    gone = make_dataset("RAYUSDT", market="um", interval="1h", funding=True)
-
-    fund([gone], "2021-06-01")
-    fund([gone], "2023-01-01", "2023-01-03")
-
-    assert exchange.requests()["rest"] == {"exchangeInfo": 1}
-    assert certificate(lake, "RAYUSDT", "2021-06-01")["reason"] == "not_listed"
-    assert certificate(lake, "RAYUSDT", "2023-01-02")["reason"] == "delisted"
-
-
-def test_within_the_first_and_the_last_month_rest_confirms_what_the_archive_lacks(
-    exchange: EmbeddedExchange, lake: Lake, fund: Fund
-) -> None:
-    gone = make_dataset("RAYUSDT", market="um", interval="1h", funding=True)
-    reasons = {}
-    for month, last in (("2021-08", 31), ("2022-11", 30)):
-        for day in fund([gone], f"{month}-01", f"{month}-{last}"):
-            reasons[str(day.day)] = certificate(lake, "RAYUSDT", str(day.day))["reason"]
-
-    assert set(reasons.values()) == {None, "not_listed", "delisted"}
-    assert reasons["2021-08-01"] == "not_listed"
-    assert reasons["2021-08-31"] is reasons["2022-11-01"] is None
-    assert reasons["2022-11-30"] == "delisted"
-    assert exchange.requests()["funding"] == 2
-
-
-def test_the_months_before_the_bucket_began_come_from_rest(lake: Lake, fund: Fund) -> None:
-    first = make_dataset("BTCUSDT", market="um", interval="1h", funding=True)
-
-    fund([first], "2019-09-08", "2019-09-12")
-
-    assert certificate(lake, "BTCUSDT", "2019-09-08")["reason"] == "not_listed"
-    assert certificate(lake, "BTCUSDT", "2019-09-12")["from_rest"] == 3
-    assert table(lake, "funding", "2019-09-12")["mark_price"].null_count() == 3
-
-
-def test_a_paragraph_counts_from_its_own_first_day_on(lake: Lake, fund: Fund) -> None:
-    early = make_dataset("BTCUSDT", market="um", interval="1h", start="2025-02-01", funding=True)
-    late = make_dataset("ETHUSDT", "BTCUSDT", market="um", interval="4h", start="2025-02-28", funding=True)
-    chosen = make_dataset(
-        market="um", interval="1d", start="2025-02-28", funding=True, chosen=SymbolFilter(match="^SOLUSDT$")
-    )
-
-    fund([late, early, chosen], "2025-02-27", "2025-02-28")
-
-    assert set(table(lake, "funding", "2025-02-27")["symbol"]) == {"BTCUSDT"}
-    assert set(table(lake, "funding", "2025-02-28")["symbol"]) == {"BTCUSDT", "ETHUSDT", "SOLUSDT"}
-
-
 def test_days_in_any_order_are_done_once_and_ascending(exchange: EmbeddedExchange, lake: Lake) -> None:
     [dataset] = funding_datasets([UM])
     run = FundingIngest(lake, connect("binance", "um", endpoints_of(exchange)), dataset, log=lambda _: None)
@@ -297,9 +127,6 @@ def test_days_in_any_order_are_done_once_and_ascending(exchange: EmbeddedExchang
     assert [result.day for result in results] == sorted(set(days))
     assert failures(results) == {}
     assert exchange.requests()["listing"] == 4
-
-
-# ---- what was settled stays as it was first given
 
 
 def test_a_settlement_asked_for_again_keeps_the_time_it_was_first_seen(
@@ -315,9 +142,6 @@ def test_a_settlement_asked_for_again_keeps_the_time_it_was_first_seen(
     assert after.height > before.height
     assert after.join(before, on=before.columns, how="semi", nulls_equal=True).height == before.height
     assert set(after["ingested_at"].dt.hour()) == {9, 16}
-
-
-# ---- the other venues
 
 
 def test_coin_margined_perpetuals_alike(exchange: EmbeddedExchange, lake: Lake, fund: Fund) -> None:

@@ -15,7 +15,7 @@ from klines_pipeline_tests.conftest import make_dataset
 from klines_pipeline_tests.faults.archives import lines_of, member_of, pack
 from klines_pipeline_tests.faults.lakes import all_files
 from klines_pipeline_tests.funding.conftest import Fund, asked, certificate, failures, row_of, table
-from klines_pipeline_tests.funding.test_faults import KEY, UM, rewrite, with_rate
+from klines_pipeline_tests.funding.february import KEY, UM, rewrite, with_rate
 
 MONTH = "2025-02-01"
 """Where the revisions of the month lie."""

@@ -14,6 +14,7 @@ from klines_pipeline.defs.operations.lost_runs import sign_run
 from klines_pipeline.defs.partitions import RANGE_IS_ONE_RUN
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.errors import KlinesError
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.stages.symbols.life_table import Refreshed, refresh_symbols
 
@@ -23,10 +24,12 @@ _NAMED = 5
 def build_symbols(exchange: str, market: str) -> dg.AssetsDefinition:
     """`binance/spot/symbols`."""
     key = dg.AssetKey([exchange, market, "symbols"])
+    archived = words_of(exchange, market).archived
+    known = "has ever had archives of, or names today" if archived else "names today, or named before"
     spec = dg.AssetSpec(
         key,
-        description=f"Every symbol {exchange} {market} has ever had archives of, or names today: first and last day, "
-        "holes, base, quote, contract, status. Delisted ones stay.",
+        description=f"Every symbol that {exchange} {market} {known}: first and last day, holes, base, quote, "
+        "contract, status. Delisted ones stay, so that a filter means what traded then.",
         group_name=f"{exchange}_{market}",
         kinds={"parquet"},
     )
@@ -78,9 +81,8 @@ def _metadata(refreshed: Refreshed) -> Metadata:
 
 def _failure(key: dg.AssetKey, refreshed: Refreshed) -> dg.Failure:
     names = sorted(refreshed.failed)
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return dg.Failure(
-        f"{key.to_user_string()}: {len(names)} could not be had: {', '.join(names[:_NAMED])}{more} "
+        f"{key.to_user_string()}: {len(names)} could not be had: {some_of(names, _NAMED)} "
         f"({refreshed.failed[names[0]]}). The others are in the table; materialize it again.",
         metadata={"failed": names, **_metadata(refreshed)},
         allow_retries=False,

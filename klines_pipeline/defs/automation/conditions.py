@@ -53,8 +53,9 @@ def build_condition_sensors(
     sensor = dg.AutomationConditionSensorDefinition(
         "derived_assets",
         target=dg.AssetSelection.assets(*keys),
-        description="Makes what is derived: resampled tables whenever the latest day of their klines was materialized "
-        "without them, and the life tables of symbols once a day (04:00 UTC), after a failure each hour.",
+        description="Makes the tables that follow from others: resampled klines whenever the latest day of theirs was "
+        "materialized without them, and symbols, the life table of each market, at 04:00 UTC, after a failure each "
+        "hour. History is resampled by the runs that bring it.",
         default_status=sensor_status(automation),
         minimum_interval_seconds=_CONDITIONS_SECONDS,
     )

@@ -1,23 +1,26 @@
 """Schedules of funding: the newest settlements each hour, and once a day the archives' news and what nobody mended.
 
-Which days are wanted, `stages.funding.freshness` says.
+Which days are wanted, `freshness`, `news` and `safety_net` of `stages.funding` say.
 """
 
-from contextlib import closing
+from collections.abc import Iterable
 from datetime import datetime
 
 import dagster as dg
 
 from klines_pipeline.defs.assets.funding import funding_chain, funding_fresh_checks, funding_key
-from klines_pipeline.defs.automation.run_requests import RunRequester
-from klines_pipeline.defs.automation.ticks import Answer, asked_time, said_by_dagster, schedule, why_not_yet
-from klines_pipeline.defs.keys import op_name
-from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.automation.upkeep import Found, Seen, Upkeep, lacks_nothing
 from klines_pipeline.domain.automation import Automation
+from klines_pipeline.domain.wanted import Wanted
+from klines_pipeline.exchanges.protocols import Market
+from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.stages.funding.dataset import FundingDataset
-from klines_pipeline.stages.funding.freshness import archive_news, funding_repairs, wanted_of_funding
+from klines_pipeline.stages.funding.freshness import wanted_of_funding
 from klines_pipeline.stages.funding.ingest import FundingStage
+from klines_pipeline.stages.funding.news import archive_news
+from klines_pipeline.stages.funding.safety_net import funding_repairs, older_funding_days, older_funding_repairs
 from klines_pipeline.stages.watching.safety_net import examined_days
+from klines_pipeline.storage.lake import Lake
 
 HOURLY_CRON = "10 * * * *"
 """Ten minutes past: what was settled on the hour is there for good."""
@@ -27,68 +30,47 @@ DAILY_CRON = "40 11 * * *"
 
 def build_funding_schedules(dataset: FundingDataset, automation: Automation) -> list[dg.ScheduleDefinition]:
     """freshness and safety_net of one market's funding."""
-    assets = funding_chain(dataset)
-    on_rest = [key for key in assets if key != funding_key(dataset, FundingStage.VISION)]
-    venue = " ".join(dataset.prefix)
+    venue, longest = " ".join(dataset.prefix), automation.days_per_run
+    archived = words_of(*dataset.prefix).archived
+    archives = "requests the days whose monthly archive came or was published anew, and " if archived else ""
+    upkeep = Upkeep(
+        dataset,
+        "funding",
+        automation,
+        assets=funding_chain(dataset),
+        archives=funding_key(dataset, FundingStage.VISION),
+        fresh_checks=funding_fresh_checks(dataset),
+        made_of={},
+    )
 
-    def asker(context: dg.ScheduleEvaluationContext, now: datetime) -> RunRequester:
-        return RunRequester(
-            context.instance,
-            str(dataset),
-            assets,
-            now,
-            automation.days_per_run,
-            without_archives=on_rest,
-            fresh_checks=funding_fresh_checks(dataset),
-        )
+    def fresh(lake: Lake, market: Market, now: datetime) -> Iterable[Wanted]:
+        return wanted_of_funding(lake, market, dataset, now)
 
-    def ask_for_newest(
-        context: dg.ScheduleEvaluationContext, lake: LakeResource, exchanges: ExchangesResource
-    ) -> Answer:
-        now = asked_time(exchanges.market(dataset.paragraphs[0]))
-        if reason := why_not_yet(dataset.start, now, dataset.exchange):
-            return dg.SkipReason(reason)
-        market = exchanges.market(dataset.paragraphs[0])
-        with closing(market.api):
-            wanted = wanted_of_funding(lake.open(), market, dataset, now)
-        return asker(context, now).ask(wanted).tick(f"Nothing was settled since, as of {now:%H:%M} UTC.")
-
-    def ask_for_the_rest(
-        context: dg.ScheduleEvaluationContext, lake: LakeResource, exchanges: ExchangesResource
-    ) -> Answer:
-        now, opened = asked_time(exchanges.market(dataset.paragraphs[0]), or_heard=True), lake.open()
-        days = examined_days(dataset.start, now.date(), automation.safety_net_days)
-        said = said_by_dagster(context.instance, dataset.start, assets, days, {})
-        market = exchanges.market(dataset.paragraphs[0])
-        market.api.hasten()
-        with closing(market.api):
-            news = archive_news(opened, market, dataset, now.date(), automation.revisit_days)
-            wanted = [*news, *funding_repairs(opened, market, dataset, days, now.date(), said)]
-        return (
-            asker(context, now)
-            .ask(wanted)
-            .tick(f"No archive is new, and the last {len(days)} days are complete or explained.")
-        )
+    def unmended(seen: Seen) -> Found:
+        lake, market, today = seen.lake, seen.market, seen.today
+        news = archive_news(lake, market, dataset, today, automation.revisit_days)
+        days = examined_days(dataset.start, today, automation.safety_net_days)
+        older = older_funding_days(lake, dataset, min(days, default=dataset.start), today, longest)
+        said = seen.said_of([*older, *days])
+        lately = funding_repairs(lake, market, dataset, days, today, said)
+        long_ago = older_funding_repairs(lake, market, dataset, older, today, said, longest)
+        words = " ".join(text for text in (lacks_nothing(days, older), news.words) if text)
+        return Found([*news.wanted, *lately, *long_ago], longest, words)
 
     return [
-        schedule(
-            op_name(*dataset.prefix, "funding", "freshness"),
+        upkeep.freshness(
             HOURLY_CRON,
-            ask_for_newest,
-            assets,
-            automation,
+            fresh,
+            "Nothing was settled since",
             f"Ten minutes past each hour, asks REST for the funding settled on {venue} yesterday and today, one "
             "request a symbol in the limit that funding has for itself. Earlier days that were never materialized are "
-            "asked for too.",
+            "asked for too. Nothing is asked for while the run before is still under way.",
         ),
-        schedule(
-            op_name(*dataset.prefix, "funding", "safety_net"),
+        upkeep.safety_net(
             DAILY_CRON,
-            ask_for_the_rest,
-            assets,
-            automation,
-            f"Once a day, lists the monthly funding archives of {venue} and asks for the days whose archive came or "
-            f"was published anew, and for those of the last {automation.safety_net_days} days that are missing, "
-            "failed, or incomplete for a reason that is not the exchange's own.",
+            unmended,
+            f"Once a day, {archives}requests those of the last {automation.safety_net_days} days of {dataset}, and of "
+            "a seventh of all days before them, that are missing, damaged, failed, or that lack settlements on which "
+            "REST has not been heard.",
         ),
     ]

@@ -2,8 +2,7 @@
 
 import dagster as dg
 
-from klines_pipeline.defs.automation.run_requests import RunRequester
-from klines_pipeline.defs.automation.ticks import sensor, why_not_yet
+from klines_pipeline.defs.automation.ticks import answered, sensor
 from klines_pipeline.defs.keys import chain, op_name
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
@@ -23,13 +22,7 @@ def build_published_days(dataset: Dataset, words: MarketWords, automation: Autom
     ) -> dg.SensorResult:
         market = exchanges.market(dataset)
         tick = watch(lake.open(), market, dataset, automation, context.cursor, log=context.log.info)
-        if tick.now is None:
-            return dg.SensorResult(skip_reason=tick.words)
-        if reason := why_not_yet(dataset.start, tick.now, dataset.exchange):
-            return dg.SensorResult(skip_reason=reason)
-        asker = RunRequester(context.instance, dataset.name, keys, tick.now, automation.days_per_run)
-        asked = asker.ask(tick.wanted)
-        return asked.result(tick.cursor_after(asked.postponed), tick.words)
+        return answered(context.instance, dataset, keys, automation, tick)
 
     name = op_name(*dataset.prefix, f"klines_{dataset.interval}", "published_days")
     return sensor(name, _SECONDS, published_days, keys, automation, _description(dataset, words, automation))
@@ -37,13 +30,17 @@ def build_published_days(dataset: Dataset, words: MarketWords, automation: Autom
 
 def _description(dataset: Dataset, words: MarketWords, automation: Automation) -> str:
     history = (
-        f"Days of {dataset} since {dataset.start} that were never merged are requested newest first, at most "
+        f"Days since {dataset.start} that the table never had are requested newest first, at most "
         f"{automation.days_per_run} in one run, fewer of many symbols."
     )
     if not words.archived:
-        return f"Asks {dataset.exchange} for the time. {history}"
+        return (
+            f"Requests each day of {dataset} once it has ended on the exchange's clock, which is asked each minute; "
+            f"{dataset.exchange} has no archives to wait for. {history}"
+        )
     return (
-        f"Lists the archives {dataset.exchange} publishes. A day is requested when all of its symbols are published, "
-        f"or {automation.straggler_share:.0%} of them and {automation.straggler_hours:g} hours have passed; those that "
-        f"come later are merged later, in few runs. {history} A tick without a run says what it waits for."
+        f"Requests each day of {dataset} when its archives appear; each minute it lists what is published. A day is "
+        f"begun once all of its symbols are, or {automation.straggler_share:.0%} of them and "
+        f"{automation.straggler_hours:g} hours have passed; those that come later are merged later, in few runs. "
+        f"{history} A tick without a run says what it waits for."
     )

@@ -2,8 +2,7 @@
 
 import dagster as dg
 
-from klines_pipeline.defs.automation.run_requests import RunRequester
-from klines_pipeline.defs.automation.ticks import sensor, why_not_yet
+from klines_pipeline.defs.automation.ticks import answered, sensor
 from klines_pipeline.defs.keys import chain, op_name
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
@@ -22,12 +21,7 @@ def build_rewritten_archives(dataset: Dataset, words: MarketWords, automation: A
         context: dg.SensorEvaluationContext, lake: LakeResource, exchanges: ExchangesResource
     ) -> dg.SensorResult:
         tick = compare_slice(lake.open(), exchanges.market(dataset), dataset, automation, context.cursor)
-        if tick.now is None:
-            return dg.SensorResult(skip_reason=tick.words)
-        if reason := why_not_yet(dataset.start, tick.now, dataset.exchange):
-            return dg.SensorResult(skip_reason=reason)
-        asked = RunRequester(context.instance, dataset.name, keys, tick.now, automation.days_per_run).ask(tick.wanted)
-        return asked.result(context.cursor if asked.postponed else tick.cursor, tick.words)
+        return answered(context.instance, dataset, keys, automation, tick)
 
     return sensor(
         op_name(*dataset.prefix, f"klines_{dataset.interval}", "rewritten_archives"),
@@ -35,8 +29,8 @@ def build_rewritten_archives(dataset: Dataset, words: MarketWords, automation: A
         rewritten_archives,
         keys,
         automation,
-        f"Compares the archives held of {dataset} with those the bucket lists: the last {automation.revisit_days} days "
-        "once a day, all history once a week, a slice of it in each tick. A day of which an archive was rewritten, or "
-        "appeared when nobody waited any more, is requested; the old bytes are kept, and `klines revisions` shows what "
-        "changed.",
+        f"Finds archives that the exchange has rewritten: those held of {dataset} are compared with what the bucket "
+        f"lists, the last {automation.revisit_days} days once a day, all history once a week, a slice of it in each "
+        "tick. A day with a rewritten archive, or with one that came when nobody waited any more, is requested; the "
+        "old bytes are kept, and `klines revisions` shows what changed.",
     )

@@ -10,11 +10,14 @@ from datetime import date, datetime
 
 import dagster as dg
 
+from klines_pipeline.defs.automation.run_requests import RunRequester
 from klines_pipeline.defs.partitions import day_partitions
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
+from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, TransientError
 from klines_pipeline.exchanges.protocols import Market
+from klines_pipeline.stages.watching.tick import Tick
 
 Answer = list[dg.RunRequest] | dg.SkipReason
 """What a schedule's tick says."""
@@ -83,6 +86,18 @@ def sensor(
             return dg.SensorResult(skip_reason=_nobody_answers(error), cursor=context.cursor)
 
     return tick
+
+
+def answered(
+    instance: dg.DagsterInstance, dataset: Dataset, assets: Sequence[dg.AssetKey], automation: Automation, tick: Tick
+) -> dg.SensorResult:
+    """A sensor's answer after a look: the runs of the days wanted, or why there are none."""
+    if tick.now is None:
+        return dg.SensorResult(skip_reason=tick.words)
+    if reason := why_not_yet(dataset.start, tick.now, dataset.exchange):
+        return dg.SensorResult(skip_reason=reason)
+    asked = RunRequester(instance, dataset.name, assets, tick.now, automation.days_per_run).ask(tick.wanted)
+    return asked.result(tick.cursor_after(asked.postponed), tick.words)
 
 
 def _nobody_answers(error: BlockedError | TransientError) -> str:

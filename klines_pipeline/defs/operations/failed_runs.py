@@ -8,6 +8,7 @@ import dagster as dg
 
 from klines_pipeline.defs.automation.run_requests import DATASET, REASON, days_of_run
 from klines_pipeline.domain.alerts import Alert, AlertKind
+from klines_pipeline.domain.phrases import some_of
 
 _FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
 _LINES, _LONGEST = 6, 600
@@ -59,12 +60,12 @@ def _run_failed(ended: Ended, failures: Sequence[dg.DagsterEvent]) -> Alert:
 
 
 def _check_failed(ended: Ended, check: dg.AssetCheckEvaluation) -> Alert:
-    breaches = check.metadata.get("breaches")
-    count = f"{breaches.value} breach(es). " if breaches else ""
+    remedy = check.metadata.get("remedy")
+    found = [check.description or "It did not pass.", *([f"Remedy: {remedy.value}"] if remedy else [])]
     return Alert(
         AlertKind.CHECK,
         severity=check.severity.value,
-        message=_first_lines([count + (check.description or "It did not pass.")]),
+        message=_first_lines(found),
         run_id=ended.run.run_id,
         at=datetime.fromtimestamp(ended.at, UTC),
         dataset=ended.run.tags.get(DATASET),
@@ -102,5 +103,4 @@ def _texts(value: object) -> list[str]:
 
 def _assets(run: dg.DagsterRun) -> str | None:
     names = sorted(key.to_user_string() for key in run.asset_selection or ())
-    more = f" and {len(names) - _ASSETS} more" if len(names) > _ASSETS else ""
-    return ", ".join(names[:_ASSETS]) + more if names else None
+    return some_of(names, _ASSETS) or None

@@ -5,39 +5,30 @@ How an archive is fetched and checked is the same as for klines: see `vision`.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import polars as pl
 
 from klines_pipeline.domain.errors import CorruptArchiveError, TransientError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.exchanges.binance.keys import CHECKSUM, folder_of
+from klines_pipeline.exchanges.binance.listed import Seen, listed_by
 from klines_pipeline.exchanges.binance.listing import PAGE, ListedObject
-from klines_pipeline.exchanges.binance.survey import BucketListing
+from klines_pipeline.exchanges.binance.survey import BucketListing, survey_all
 from klines_pipeline.exchanges.binance.vision import VisionArchive
 from klines_pipeline.exchanges.funding import FundingSurvey, ParsedMonth
-from klines_pipeline.exchanges.protocols import FetchedArchive, PublishedArchive
+from klines_pipeline.exchanges.protocols import FetchedArchive, Listed, PublishedArchive
 from klines_pipeline.funding.months import MonthHistory, month_before
 from klines_pipeline.funding.schema import INTERVALS, UTC_TIME, VISION, WIRE_SCHEMA
 from klines_pipeline.funding.sieve import sieve
 
-_THREADS = 16
 _BOUND = Interval.parse("1d")
 """No month of funding (744 lines of some 35 bytes) is longer than the bound of a day of such klines, 1 MiB."""
 _FIELDS = {"calc_time": pl.Int64, "funding_interval_hours": pl.Int16, "last_funding_rate": pl.Float64}
 _HEADER = ",".join(_FIELDS)
-
-
-class _Listed(NamedTuple):
-    """One symbol's archives, by month."""
-
-    published: dict[date, PublishedArchive]
-    now: datetime
 
 
 @dataclass(slots=True)
@@ -55,62 +46,58 @@ class BinanceFundingArchive:
 
     def survey(self, symbols: Sequence[str], months: Sequence[date]) -> FundingSurvey:
         """One listing a symbol, a second where a life begins or has ended; the bellwether's is the venue's witness."""
-        listed, failed = self._list_all(symbols, months)
+        listed, failed = survey_all(symbols, lambda symbol: self._list(symbol, min(months)))
         now = max((found.now for found in listed.values()), default=None)
         venue = self._venue_months(listed, min(months)) if now else frozenset[date]()
         today = now.date() if now else date.min
         return FundingSurvey(
             now=now,
             published={
-                (name, month): found.published[month]
+                (name, month): found.archives[month]
                 for name, found in listed.items()
                 for month in months
-                if month in found.published
+                if month in found.archives
             },
             lives={
-                (name, month): MonthHistory(frozenset(found.published)).life(month, today=today, venue_months=venue)
+                (name, month): MonthHistory(frozenset(found.archives)).life(month, today=today, venue_months=venue)
                 for name, found in listed.items()
                 for month in months
             },
             failed=failed,
-            never_archived=frozenset(name for name, found in listed.items() if not found.published),
+            never_archived=frozenset(name for name, found in listed.items() if not found.archives),
         )
 
-    def _list_all(
-        self, symbols: Sequence[str], months: Sequence[date]
-    ) -> tuple[dict[str, _Listed], dict[str, TransientError]]:
-        listed, failed = dict[str, _Listed](), dict[str, TransientError]()
-        with ThreadPoolExecutor(_THREADS, "listing") as pool:
-            asked = {symbol: pool.submit(self._list, symbol, min(months)) for symbol in symbols}
-        for symbol, answer in asked.items():
-            try:
-                listed[symbol] = answer.result()
-            except TransientError as error:
-                failed[symbol] = error
-        return listed, failed
+    def listed(self, symbols: Sequence[str], first: date, *, seconds: float) -> Listed:
+        """One short listing a symbol, see `listed.listed_by`."""
+        return listed_by(
+            lambda listing, symbol: self._since(listing, symbol, first), self.vision.list_url, symbols, seconds=seconds
+        )
 
-    def _list(self, symbol: str, first: date) -> _Listed:
+    def _list(self, symbol: str, first: date) -> Seen:
         """From two months before `first`, as the last one may still be awaited; where there is nothing that old, the
         whole life, to find its edges.
         """
-        recent = self._pages(symbol, f"{self._stem(symbol)}{month_before(month_before(first)):%Y-%m}")
-        return recent if any(month < first for month in recent.published) else self._pages(symbol, "")
-
-    def _pages(self, symbol: str, after: str) -> _Listed:
         listing = BucketListing(self.vision.list_url, self.vision.policy, self.vision.listing_breaker)
+        recent = self._since(listing, symbol, month_before(month_before(first)))
+        return recent if any(month < first for month in recent.archives) else self._pages(listing, symbol, "")
+
+    def _since(self, listing: BucketListing, symbol: str, month: date) -> Seen:
+        return self._pages(listing, symbol, f"{self._stem(symbol)}{month:%Y-%m}")
+
+    def _pages(self, listing: BucketListing, symbol: str, after: str) -> Seen:
         stem, objects = self._stem(symbol), list[ListedObject]()
         while True:
             page, now = listing.page(folder_of(stem), after, PAGE)
             objects += page.objects
             if not page.truncated or not page.objects:
-                return _Listed(_pair_up(objects, stem), now)
+                return Seen(_pair_up(objects, stem), now)
             after = page.objects[-1].key
 
-    def _venue_months(self, listed: Mapping[str, _Listed], first: date) -> frozenset[date]:
+    def _venue_months(self, listed: Mapping[str, Seen], first: date) -> frozenset[date]:
         """Months the venue published for its bellwether; none where that cannot be listed."""
         bellwether = self.vision.market.bellwether
         try:
-            return frozenset((listed.get(bellwether) or self._list(bellwether, first)).published)
+            return frozenset((listed.get(bellwether) or self._list(bellwether, first)).archives)
         except TransientError:
             return frozenset()
 

@@ -4,8 +4,9 @@ Where days lie in a symbol's life is `survey`'s affair.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -24,7 +25,9 @@ _DOWN = 4
 _ANSWER_SECONDS = 6.0
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
+    """One symbol's archives, by day or by month, and the bucket's clock."""
+
     archives: dict[date, PublishedArchive]
     now: datetime
 
@@ -43,27 +46,42 @@ def listed(
 
     Without symbols it tells the time alone.
     """
+
+    def days_of(listing: BucketListing, symbol: str) -> Seen:
+        stem = archive_stem(market.directory, symbol, interval)
+        objects, _, now = listing.days(stem, first, last)
+        return Seen({day: found for day, found in pair_up(objects, stem).items() if first <= day <= last}, now)
+
+    told = listed_by(days_of, url, symbols or [market.bellwether], seconds=seconds)
+    return told if symbols else replace(told, archives={})
+
+
+def listed_by(
+    look: Callable[[BucketListing, str], Seen],
+    url: str,
+    asked: Sequence[str],
+    *,
+    seconds: float,
+) -> Listed:
+    """What a look at each symbol tells, none begun after `seconds`."""
     listing = BucketListing(url, BRIEF, Breaker(urlsplit(url).netloc, limit=_DOWN), seconds=_ANSWER_SECONDS)
     deadline = time.monotonic() + seconds
 
-    def look(symbol: str) -> _Seen | TransientError | None:
+    def answer(symbol: str) -> Seen | TransientError | None:
         if time.monotonic() >= deadline:
             return None
-        stem = archive_stem(market.directory, symbol, interval)
         try:
-            objects, _, now = listing.days(stem, first, last)
+            return look(listing, symbol)
         except TransientError as error:
             return error
-        return _Seen({day: found for day, found in pair_up(objects, stem).items() if first <= day <= last}, now)
 
-    asked = symbols or [market.bellwether]
     with ThreadPoolExecutor(_THREADS, "listing") as pool:
-        answers = dict(zip(asked, pool.map(look, asked), strict=True))
-    seen = {symbol: answer for symbol, answer in answers.items() if isinstance(answer, _Seen)}
+        answers = dict(zip(asked, pool.map(answer, asked), strict=True))
+    seen = {symbol: found for symbol, found in answers.items() if isinstance(found, Seen)}
     return Listed(
-        now=max((answer.now for answer in seen.values()), default=None),
-        archives={(name, day): found for name in symbols if name in seen for day, found in seen[name].archives.items()},
-        failed={symbol: answer for symbol, answer in answers.items() if isinstance(answer, TransientError)},
-        unasked=[symbol for symbol, answer in answers.items() if answer is None],
+        now=max((found.now for found in seen.values()), default=None),
+        archives={(name, day): found for name, told in seen.items() for day, found in told.archives.items()},
+        failed={symbol: found for symbol, found in answers.items() if isinstance(found, TransientError)},
+        unasked=[symbol for symbol, found in answers.items() if found is None],
         requests=listing.requests,
     )

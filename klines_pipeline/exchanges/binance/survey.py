@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from klines_pipeline.domain.errors import NotPublishedError, TransientError
 from klines_pipeline.domain.interval import Interval
@@ -34,6 +34,7 @@ from klines_pipeline.exchanges.protocols import PublishedArchive, Survey
 from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
 
 _THREADS = 16
+_Look = TypeVar("_Look")
 _FIRST_KEYS = 10  # junk keys may come before the first archive
 
 
@@ -119,7 +120,7 @@ def survey(
     def look(symbol: str) -> Surveyed:
         return _survey_one(listing, archive_stem(market.directory, symbol, interval), first, last)
 
-    surveyed, failed = _survey_all(symbols, look)
+    surveyed, failed = survey_all(symbols, look)
     now = max((seen.now for seen in surveyed.values()), default=None)
     lives = dict[tuple[str, date], Life]()
     if now is not None:
@@ -137,10 +138,11 @@ def survey(
     )
 
 
-def _survey_all(
-    symbols: Sequence[str], look: Callable[[str], Surveyed]
-) -> tuple[dict[str, Surveyed], dict[str, TransientError]]:
-    surveyed, failed = dict[str, Surveyed](), dict[str, TransientError]()
+def survey_all(
+    symbols: Sequence[str], look: Callable[[str], _Look]
+) -> tuple[dict[str, _Look], dict[str, TransientError]]:
+    """What a look at each symbol tells, and why some could not be listed."""
+    surveyed, failed = dict[str, _Look](), dict[str, TransientError]()
     with ThreadPoolExecutor(_THREADS, "listing") as pool:
         asked = {symbol: pool.submit(look, symbol) for symbol in symbols}
     for symbol, answer in asked.items():

@@ -1,13 +1,13 @@
 """Examine days as they lie in the lake: every quality rule over the published files, not over what was meant to be."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError
+from klines_pipeline.klines.findings import Finding, Looked
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA
 from klines_pipeline.klines.quality import RULES, due_time, examine, last_closes
 from klines_pipeline.klines.schema import KLINE_SCHEMA
@@ -16,36 +16,25 @@ from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_columns, read_klines, read_table, stored_days
 
-_NAMED = 20
 _OF_CLOSES = pl.Schema({name: KLINE_SCHEMA[name] for name in ("symbol", "close")})
-
-
-@dataclass(slots=True)
-class Finding:
-    """One rule over many days: how often it is broken, and where first."""
-
-    rule: str
-    breaches: int = 0
-    bad_days: list[str] = field(default_factory=list)
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, day: date, symbol: str, count: int) -> None:
-        """Note a breach."""
-        self.breaches += count
-        if str(day) not in self.bad_days:
-            self.bad_days.append(str(day))
-        if len(self.examples) < _NAMED:
-            self.examples.append(f"{day} {symbol}: {count}")
 
 
 def examine_days(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedelta) -> list[Finding]:
     """A finding per rule. `cadence` is how far a day in progress may lag behind the exchange's clock."""
-    findings = {name: Finding(name) for name in RULES}
+    looked = Looked()
+    findings = {name: Finding(name, looked) for name in RULES}
     for tables in _tables(lake, dataset, days, cadence):
+        look(looked, tables)
         for name, breaches in examine(tables).items():
             for symbol, count in breaches.iter_rows():
                 findings[name].add(tables.day, symbol, count)
     return list(findings.values())
+
+
+def look(looked: Looked, tables: DayTables) -> None:
+    """Note a day that rules are about to see."""
+    is_empty = tables.klines.is_empty() and tables.certificates.is_empty()
+    looked.add(tables.day, tables.certificates["symbol"], is_empty=is_empty)
 
 
 def _tables(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedelta) -> Iterator[DayTables]:

@@ -8,11 +8,10 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 
-from klines_pipeline.domain.errors import CorruptArchiveError
+from klines_pipeline.domain.errors import CorruptArchiveError, DamagedFileError
 from klines_pipeline.domain.states import ArchiveState, Life
 from klines_pipeline.exchanges.funding import FundingArchive, FundingSurvey
 from klines_pipeline.exchanges.protocols import FetchedArchive
@@ -23,8 +22,9 @@ from klines_pipeline.stages.funding.dataset import FundingDataset
 from klines_pipeline.stages.funding.newcomers import with_lifetime
 from klines_pipeline.stages.funding.results import ArchivedFunding
 from klines_pipeline.stages.funding.state import MirrorRows, entries_of_month, load_entries, paths_of
-from klines_pipeline.stages.verdict import SETTLED, Extent, absent, as_listed, is_current, judge, without_listing
-from klines_pipeline.stages.versions import path_of
+from klines_pipeline.stages.legible import look_at_each
+from klines_pipeline.stages.verdict import SETTLED, Extent, absent, as_listed, judge, without_listing
+from klines_pipeline.stages.versions import is_taken_in, new_file, record
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import to_parquet
 
@@ -41,8 +41,8 @@ class FundingWorkshop:
     folder: Path
 
     def new_file(self) -> Path:
-        """A name nobody uses yet."""
-        return self.folder / f".{uuid4().hex}.zip"
+        """See `versions.new_file`."""
+        return new_file(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,13 @@ class _Month:
 
 @dataclass(frozen=True, slots=True)
 class ArchivedMonth:
-    """The days asked for, recorded; and other days of the lake made from an older version, not yet recorded anew."""
+    """The days asked for, recorded, but for those with a damaged ledger; and other days of the lake made from an older
+    version, not yet recorded anew.
+    """
 
     days: Mapping[date, ArchivedFunding]
     stale: Mapping[date, ArchivedFunding]
+    damaged: Mapping[date, DamagedFileError]
 
 
 def archive_month(
@@ -71,7 +74,9 @@ def archive_month(
 
     `now` is the exchange's time. What was downloaded is counted on the first of the days.
     """
-    ledgers = {day: load_entries(work.lake, work.dataset, day) for day in days_of_month(month) if day <= now.date()}
+    begun = [day for day in days_of_month(month) if day <= now.date()]
+    ledgers, damaged = look_at_each(begun, lambda day: load_entries(work.lake, work.dataset, day))
+    days = {day: named for day, named in days.items() if day not in damaged}
     symbols = sorted({symbol for named in days.values() for symbol in named})
     found = _bring_up_to_date(work, month, symbols, entries_of_month(ledgers.values()), survey, now)
     results = dict[date, ArchivedFunding]()
@@ -88,6 +93,7 @@ def archive_month(
             day: _archived(found, survey, month, day, [name for name in symbols if name in known], known, now)
             for day, known in stale.items()
         },
+        damaged,
     )
 
 
@@ -139,7 +145,7 @@ def _bring_up_to_date(
                 failed[symbol] = str(error)
             continue
         entries[symbol] = as_listed(known, listed, None)
-        if listed is not None and not (is_current(known, listed) and _is_held(work.lake, known)):
+        if listed is not None and not is_taken_in(work.lake, known, listed):
             downloads[symbol] = work.pool.submit(work.archive.fetch, key, work.new_file)
     size, changes = 0, list[RevisionEntry | None]()
     for symbol, download in downloads.items():
@@ -149,13 +155,8 @@ def _bring_up_to_date(
         entries[symbol], size = judged, size + (got.size or 0)
         if got.state is ArchiveState.UNAVAILABLE:
             failed[symbol] = got.error or ""
-    versions.record(work.lake, paths_of(work.dataset, month), [change for change in changes if change])
+    record(work.lake, paths_of(work.dataset, month).revisions, changes)
     return _Month(entries, failed, len(downloads), size)
-
-
-def _is_held(lake: Lake, known: ArchiveEntry) -> bool:
-    """Whether the bytes judged are still in the lake. Asked of a disk only."""
-    return not lake.is_local or lake.size(path_of(known)) is not None
 
 
 def _parse(

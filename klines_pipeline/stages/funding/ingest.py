@@ -27,6 +27,8 @@ from klines_pipeline.stages.funding.renewal import Renewed, renew
 from klines_pipeline.stages.funding.results import ArchivedFunding, FundingDay, ToppedUpFunding
 from klines_pipeline.stages.funding.state import MirrorRows
 from klines_pipeline.stages.funding.topup import top_up
+from klines_pipeline.stages.legible import look_at_each
+from klines_pipeline.stages.results import named_failures
 from klines_pipeline.storage.lake import Lake
 
 _MONTHS_AT_ONCE = 12
@@ -151,8 +153,11 @@ class _Stretch:
                 found = archive_month(self.work, month, named, survey, now)
                 self.archived.update(found.days)
                 self.stale.update(found.stale)
+                damaged = found.damaged
             else:
-                self.archived.update({day: self._from_ledger(day, survey, now) for day in days})
+                known, damaged = look_at_each(days, lambda day: self._from_ledger(day, survey, now))
+                self.archived.update(known)
+            self.errors.update({day: error for day, error in damaged.items() if day in days})
         except (KlinesError, OSError) as error:
             self._note(error)
             self.errors.update(dict.fromkeys(days, error))
@@ -177,7 +182,8 @@ class _Stretch:
         self.archived.update({day: found for day, found in ready.items() if day in self.archived})
         self.stale.update({day: found for day, found in ready.items() if day in self.stale})
         if FundingStage.REST in run.stages and ready:
-            self.topped_up = top_up(run.lake, self.source.api, run.dataset, ready, self.mirror, self.rest)
+            self.topped_up, damaged = top_up(run.lake, self.source.api, run.dataset, ready, self.mirror, self.rest)
+            self.errors.update(damaged)
 
     def _without_damaged(self, found: ArchivedFunding) -> ArchivedFunding:
         """Symbols whose archive in the lake cannot be read are failed and keep what they had."""
@@ -230,17 +236,8 @@ def _failures(result: FundingDay, stages: Collection[FundingStage]) -> dict[str,
     """Why the day must be reported failed, by stage: symbols that could not be had."""
     archived = result.archived.failed if result.archived else {}
     asked = result.topped_up.failed if result.topped_up else {}
-    named = (_named({**part, **result.damaged}) for part in (archived, asked, {**archived, **asked}))
+    named = (named_failures({**part, **result.damaged}) for part in (archived, asked, {**archived, **asked}))
     reasons = dict(zip(FundingStage, named, strict=True))
     if result.merged is not None and result.merged.problem:
         reasons[FundingStage.FUNDING] = " ".join(filter(None, (reasons[FundingStage.FUNDING], result.merged.problem)))
     return {stage.value: text for stage, text in reasons.items() if text and stage in stages}
-
-
-def _named(failed: Mapping[str, str]) -> str | None:
-    """`3 symbols failed: A, B, C. Why A did.`"""
-    if not failed:
-        return None
-    names = sorted(failed)
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{len(names)} symbol(s) failed: {', '.join(names[:5])}{more}. {failed[names[0]]}"

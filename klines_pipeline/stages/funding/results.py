@@ -9,6 +9,7 @@ import polars as pl
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.funding.slices import FundingSlice
 from klines_pipeline.klines.ledgers import ArchiveEntry
+from klines_pipeline.stages.results import MergedTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +45,12 @@ class ToppedUpFunding:
     new_rows: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class MergedFunding:
-    """The day's table and certificates as they now lie in the lake."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergedFunding(MergedTable):
+    """The day's table and certificates."""
 
-    day: date
-    certificates: pl.DataFrame
-    rows: int
-    bytes: int
-    path: str
-    changed: bool
     rejected: int = 0
     """Rows a source had that are not in the table."""
-    problem: str | None = None
-    """Why the table is not what it should be, although it is there."""
-
-    def total(self, column: str) -> int:
-        """Sum of a certificate column over the symbols."""
-        return int(self.certificates[column].sum())
-
-    @property
-    def completeness_pct(self) -> float:
-        """Settlements present, per cent of those expected; 100 where none is expected yet."""
-        expected = self.total("expected")
-        return 100.0 * self.total("present") / expected if expected else 100.0
 
 
 @dataclass(frozen=True, slots=True)

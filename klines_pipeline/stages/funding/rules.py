@@ -33,19 +33,27 @@ _COMPLETE = Truth(
     Severity.WARN,
     "Every expected settlement is there, or its absence is the exchange's own, by evidence. Remedy: `klines "
     "certificate` names the gaps and reasons; materialize the day again once the cause has passed.",
+    "settlement missing without explanation",
 )
 _CHECKSUM = Truth(
     "archive_matches_checksum",
     Severity.WARN,
     "Every published archive was whole and equalled its .CHECKSUM. Remedy: see `state` in ledger/funding_archives; the "
     "archive is fetched again when the exchange rewrites it, and REST fills the month meanwhile.",
+    "archive refused",
 )
 FUNDING_RULES = {
     found.truth.name: found
     for found in (
-        Rule(truth_of(key_is_unique_and_sorted, Severity.ERROR), key_is_unique_and_sorted),
-        Rule(truth_of(rows_lie_in_their_day, Severity.ERROR), rows_lie_in_their_day),
-        Rule(truth_of(rates_are_finite_and_below_one, Severity.ERROR), rates_are_finite_and_below_one),
+        Rule(
+            truth_of(key_is_unique_and_sorted, Severity.ERROR, "row out of order or twice there"),
+            key_is_unique_and_sorted,
+        ),
+        Rule(truth_of(rows_lie_in_their_day, Severity.ERROR, "row of another day"), rows_lie_in_their_day),
+        Rule(
+            truth_of(rates_are_finite_and_below_one, Severity.ERROR, "rate that cannot be"),
+            rates_are_finite_and_below_one,
+        ),
         Rule(_COMPLETE, klines_are_complete_or_explained),
         Rule(_CHECKSUM, archive_matches_checksum),
     )

@@ -66,10 +66,15 @@ def keep_rejected(lake: Lake, paths: FundingPaths, rows: pl.DataFrame, *, instea
         lake.publish(paths.rejected, to_parquet(ledger))
 
 
-def stored_days(lake: Lake, dataset: FundingDataset) -> list[date]:
-    """Days the table has, in order."""
-    names = lake.folders(funding_folder("funding", *dataset.prefix), holding=PART)
+def stored_days(lake: Lake, dataset: FundingDataset, table: str = "funding") -> list[date]:
+    """Days a table has, in order."""
+    names = lake.folders(funding_folder(table, *dataset.prefix), holding=PART)
     return sorted(day for name in names if (day := day_of(name)))
+
+
+def certified_days(lake: Lake, dataset: FundingDataset) -> set[date]:
+    """Days that somebody has looked at."""
+    return set(stored_days(lake, dataset, "ledger/funding_certificates"))
 
 
 def archived_day(lake: Lake, dataset: FundingDataset, day: date, named: Iterable[str]) -> ArchivedFunding:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import polars as pl
 
-from klines_pipeline.domain.errors import BlockedError, TransientError
+from klines_pipeline.domain.errors import BlockedError, DamagedFileError, TransientError
 from klines_pipeline.domain.states import NEVER_ASKED, ArchiveState, Life, SliceState
 from klines_pipeline.domain.utc_day import EPOCH, day_end, day_start
 from klines_pipeline.exchanges.funding import FundingApi
@@ -28,6 +28,7 @@ from klines_pipeline.stages.funding.dataset import FundingDataset
 from klines_pipeline.stages.funding.neighbours import neighbours_of
 from klines_pipeline.stages.funding.results import ArchivedFunding, ToppedUpFunding
 from klines_pipeline.stages.funding.state import MirrorRows, keep_rejected, load_rest, load_slices, paths_of
+from klines_pipeline.stages.legible import look_at_each
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import to_parquet
 
@@ -55,16 +56,15 @@ def top_up(
     archived: Mapping[date, ArchivedFunding],
     mirror: MirrorRows,
     pool: Executor,
-) -> dict[date, ToppedUpFunding]:
+) -> tuple[dict[date, ToppedUpFunding], dict[date, DamagedFileError]]:
     """Ask what is missing on any of the days and record it on each. The time is REST's where REST is needed.
 
-    Requests are counted on the first day given.
+    Requests are counted on the first day. Days with a damaged file are left alone, and told of besides.
     """
     before = api.requests
-    days = {
-        day: _Day(found, load_slices(lake, dataset, day), load_rest(lake, dataset, day))
-        for day, found in archived.items()
-    }
+    days, damaged = look_at_each(
+        archived, lambda day: _Day(archived[day], load_slices(lake, dataset, day), load_rest(lake, dataset, day))
+    )
     now = max((found.now for found in archived.values()), default=EPOCH)
     open_days, error = _open(days, mirror, now), None
     if open_days or any(now < day_end(day) for day in days):
@@ -75,8 +75,8 @@ def top_up(
         _spread(outcome, days)
     asked = api.requests - before
     results = {day: _finish(lake, dataset, found, now) for day, found in days.items()}
-    first = next(iter(archived), None)
-    return {day: replace(found, requests=asked) if day == first else found for day, found in results.items()}
+    first = next(iter(results), None)
+    return {day: replace(found, requests=asked) if day == first else found for day, found in results.items()}, damaged
 
 
 def _server_time(api: FundingApi, heard: datetime) -> tuple[datetime, TransientError | BlockedError | None]:

@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, ConfigurationError, TransientError, UnknownNameError
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.states import NEVER_ASKED, Life
 from klines_pipeline.domain.universe import SymbolFacts, undecided
 from klines_pipeline.exchanges.protocols import Market, Survey
@@ -91,9 +92,8 @@ class Universe:
             if quote not in quotes:
                 raise UnknownNameError("quote asset", quote, quotes, where=f"{self.dataset}, symbols")
         if unknown := undecided(facts.values(), chosen):
-            more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
-            names = ", ".join(unknown[:_NAMED])
-            self.log(f"{self.dataset}: nobody knows the quote asset of {names}{more}; name them to have them.")
+            names = some_of(unknown, _NAMED)
+            self.log(f"{self.dataset}: nobody knows the quote asset of {names}; name them to have them.")
         symbols = sorted(name for name, known in facts.items() if chosen.selects(known))
         if not symbols:
             raise ConfigurationError(f"{self.dataset}, symbols: the filter selects none of {len(facts)} symbols.")

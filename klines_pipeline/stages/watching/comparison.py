@@ -12,6 +12,7 @@ import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.lateness import LONGEST_DELAY
+from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.exchanges.protocols import Listed
 from klines_pipeline.stages.symbols.life_table import remembered_symbols
 from klines_pipeline.stages.watching.comparison_cursor import Slice
@@ -91,7 +92,9 @@ class _Comparison:
         mine = pl.col("symbol").is_in(seen)
         listed = listed_versions(listing).filter(mine, pl.col("date").is_in([*self.past.days]))
         held = self.marks.filter(mine)
-        compared.fresh.append(self._fresh(unlike(listed, held).join(self.watched, on=_PLACE, how="anti")))
+        compared.fresh.append(
+            self._fresh(unlike(listed, held, ArchiveState.OK).join(self.watched, on=_PLACE, how="anti"))
+        )
         compared.gone.append(withdrawn(listed, held))
         compared.seen += len(seen)
         if listing.failed:

@@ -4,22 +4,23 @@ Only the ledgers are read. What becomes of the days is `stages.ingest`'s affair,
 who watches the bucket.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.lateness import LONGEST_DELAY
 from klines_pipeline.domain.states import NEVER_ASKED, NEVER_CAME, Life
 from klines_pipeline.domain.utc_day import day_end, days_between
-from klines_pipeline.domain.wanted import Kind, Wanted
+from klines_pipeline.domain.wanted import Kind, Wanted, one_wish
 from klines_pipeline.klines.grid import TimeRange, expected_range, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry, SliceEntry
 from klines_pipeline.klines.slices import answered_ranges, is_silent
 from klines_pipeline.stages.archive import load_entries
+from klines_pipeline.stages.legible import look_at_each, to_be_mended
 from klines_pipeline.stages.topup import load_slices
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
@@ -48,34 +49,21 @@ def wanted_for_freshness(lake: Lake, dataset: Dataset, now: datetime, *, archive
     first kline is still open is not wanted yet.
     """
     oldest, newest = max(dataset.start, (now - LONGEST_DELAY).date()), (now - dataset.interval.duration).date()
-    days, damaged = dict[date, _Day | None](), dict[date, str]()
-    for day in days_between(oldest, newest):
-        try:
-            days[day] = _look_up(lake, dataset, day, now)
-        except DamagedFileError as error:
-            damaged[day] = str(error)
+    days, damaged = look_at_each(days_between(oldest, newest), lambda day: _look_up(lake, dataset, day, now))
     unseen = [day for day, found in days.items() if found is None and now.date() - day <= _FIRST_LOOK]
     behind = [day for day, found in days.items() if found and found.due and not _only_failed(found, now)]
     failed = [day for day, found in days.items() if found and found.due and _only_failed(found, now)]
     today = days.get(now.date())
     grows = archived and today is not None and _may_grow(dataset, today)
     hour, minute = f"{now:%Y-%m-%d %H}:00 UTC", f"{now:%Y-%m-%d %H:%M} UTC"
-    listing = f"listing of {hour}"
+    listing, wish = f"listing of {hour}", partial(one_wish, Kind.FRESHNESS)
     return [
-        *_wish(unseen if archived else [], "nobody has looked for its archives yet", listing),
-        *_wish([now.date()] if grows else [], f"symbols listed until {hour}", listing, once=True),
-        *_wish(sorted({*behind, *([] if archived else unseen)}), f"klines until {minute}", minute, with_archives=False),
-        *_wish(failed, "REST could not be asked for all of it", "not answered", with_archives=False),
-        *(Wanted(Kind.REPAIR, (day,), error, {day: "damaged"}) for day, error in damaged.items()),
+        *wish(unseen if archived else [], "nobody has looked for its archives yet", listing),
+        *wish([now.date()] if grows else [], f"symbols listed until {hour}", listing, once=True),
+        *wish(sorted({*behind, *([] if archived else unseen)}), f"klines until {minute}", minute, with_archives=False),
+        *wish(failed, "REST could not be asked for all of it", "not answered", with_archives=False),
+        *to_be_mended(damaged),
     ]
-
-
-def _wish(
-    days: Sequence[date], reason: str, news: str, *, once: bool = False, with_archives: bool = True
-) -> Iterator[Wanted]:
-    if days:
-        told = dict.fromkeys(days, news)
-        yield Wanted(Kind.FRESHNESS, tuple(days), reason, told, once=once, with_archives=with_archives)
 
 
 def _look_up(lake: Lake, dataset: Dataset, day: date, now: datetime) -> _Day | None:

@@ -16,10 +16,11 @@ from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.exchanges.protocols import Listed, PublishedArchive
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, ArchiveEntry
 from klines_pipeline.klines.schema import UTC_TIME
-from klines_pipeline.stages.verdict import is_current
+from klines_pipeline.stages.verdict import is_current, is_same_version
+from klines_pipeline.stages.watching.held_versions import unlike
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_table
+from klines_pipeline.storage.tables import read_legible, read_many
 
 _PLACE = ["date", "symbol"]
 HELD_SCHEMA = pl.Schema({"date": pl.Date(), **ARCHIVE_SCHEMA})
@@ -52,26 +53,18 @@ NEWS_SCHEMA = pl.Schema({**LISTED_SCHEMA, "what": pl.String()})
 
 def held_versions(lake: Lake, dataset: Dataset, days: Iterable[date]) -> pl.DataFrame:
     """The archives ledgers of these days in one frame of HELD_SCHEMA; nothing for a day without one."""
-    ledgers = [
-        read_table(lake, DayPaths.of(dataset, day).archives, ARCHIVE_SCHEMA).select(
-            pl.lit(day).alias("date"), *ARCHIVE_SCHEMA.names()
-        )
-        for day in days
-    ]
-    return pl.concat([HELD_SCHEMA.to_frame(), *ledgers])
+    return read_many(lake, _ledgers(dataset, days), ARCHIVE_SCHEMA)
 
 
 def readable_versions(
     lake: Lake, dataset: Dataset, days: Iterable[date]
 ) -> tuple[pl.DataFrame, dict[date, DamagedFileError]]:
     """`held_versions` of the days whose ledger can be read, and what is wrong with the others."""
-    ledgers, damaged = [HELD_SCHEMA.to_frame()], dict[date, DamagedFileError]()
-    for day in days:
-        try:
-            ledgers.append(held_versions(lake, dataset, [day]))
-        except DamagedFileError as error:
-            damaged[day] = error
-    return pl.concat(ledgers), damaged
+    return read_legible(lake, _ledgers(dataset, days), ARCHIVE_SCHEMA)
+
+
+def _ledgers(dataset: Dataset, days: Iterable[date]) -> list[str]:
+    return [DayPaths.of(dataset, day).archives for day in days]
 
 
 def listed_versions(listed: Listed) -> pl.DataFrame:
@@ -90,16 +83,11 @@ def news(listed: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
 
     An archive that cannot be read is no news until another version of it is published.
     """
-    same = (pl.col("etag") == pl.col("etag_held")) & (pl.col("size") == pl.col("size_held"))
-    verified = pl.col("state").is_in([ArchiveState.OK, ArchiveState.CORRUPT]) & same
-    known = held.select(*_PLACE, "state", etag_held="etag", size_held="size")
-    unlike = (
-        listed.join(known, on=_PLACE, how="left").filter(~verified.fill_null(value=False)).select(LISTED_SCHEMA.names())
-    )
-    entries = _entries(held.join(unlike, on=_PLACE, how="semi"))
-    rows = unlike.rows(named=True)
+    suspects = unlike(listed, held, ArchiveState.OK, ArchiveState.CORRUPT)
+    entries = _entries(held.join(suspects, on=_PLACE, how="semi"))
+    rows = suspects.rows(named=True)
     what = [_what(entries.get((row["date"], row["symbol"])), row) for row in rows]
-    told = unlike.with_columns(pl.Series("what", what, pl.String()))
+    told = suspects.with_columns(pl.Series("what", what, pl.String()))
     return told.filter(pl.col("what").is_not_null()).sort(_PLACE)
 
 
@@ -115,8 +103,7 @@ def _what(known: ArchiveEntry | None, row: Mapping[str, object]) -> What | None:
     published = PublishedArchive(**{name: row[name] for name in _PUBLISHED_FIELDS})  # type: ignore[arg-type]
     if is_current(known, published):
         return None
-    same = (known.etag, known.size) == (published.etag, published.size)
-    return What.CHECKSUM if same else What.REWRITTEN
+    return What.CHECKSUM if is_same_version(known, published) else What.REWRITTEN
 
 
 def told(found: pl.DataFrame) -> dict[date, str]:

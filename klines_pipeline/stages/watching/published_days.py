@@ -5,8 +5,8 @@ was taken in stands in the ledgers; the cursor carries politeness alone.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import partial
 
 import polars as pl
@@ -24,6 +24,7 @@ from klines_pipeline.stages.symbols.universe import Universe
 from klines_pipeline.stages.watching.appearing import Appearing, Policy, look_at
 from klines_pipeline.stages.watching.news import readable_versions
 from klines_pipeline.stages.watching.open_days import OpenDay, open_days, unlooked
+from klines_pipeline.stages.watching.tick import Tick, silent
 from klines_pipeline.stages.watching.tick_listing import TickListing
 from klines_pipeline.stages.watching.watch_cursor import Look, WatchCursor
 from klines_pipeline.storage.lake import Lake
@@ -34,25 +35,6 @@ _AHEAD = timedelta(days=7)
 _RECENT_DAYS = 3
 """Ended days that, without a ledger, wait for their archives; an older one is history."""
 _WITNESSES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """What one look found. `now`: the exchange's time, UTC; None where it does not answer, and nothing was decided."""
-
-    now: datetime | None
-    wanted: Sequence[Wanted]
-    words: str
-    cursor: str | None
-    requests: int
-    aged: Mapping[date, Look] = field(default_factory=dict)
-    """For days wanted: what to remember of them should no run be asked for."""
-
-    def cursor_after(self, held_back: Collection[date]) -> str | None:
-        """The cursor, with which days that were held back are soon looked at again."""
-        again = {day: look for day, look in self.aged.items() if day in held_back}
-        looks = WatchCursor.parse(self.cursor)
-        return str(replace(looks, days={**looks.days, **again})) if again else self.cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +102,7 @@ class _Watch:
         looks, known = WatchCursor.parse(cursor), self._read_lake()
         probe = self._probe(known, looks.turn)
         if probe.now is None:
-            trouble = next(iter(probe.failed.values()), "no answer in time.")
-            return Tick(None, (), f"{self.dataset.exchange} does not answer: {trouble}", None, self.listing.requests)
+            return silent(self.dataset.exchange, probe, self.listing.requests)
         yesterday = probe.now.date() - _ONE_DAY
         symbols = self._names(known, yesterday)
         begun = {day for _, day in probe.archives} | self._begun(known, symbols, looks.turn, yesterday)
@@ -136,7 +117,8 @@ class _Watch:
         wanted = [*found.wanted(), *_history(history, longest)]
         looks = looks.with_days(found.looked, [day.day for day in opened], found.after)
         words = " ".join([_words(found, waiting, history, yesterday), *map(str, known.damaged.values())])
-        return Tick(probe.now, wanted, words, str(looks), self.listing.requests, found.aged)
+        sooner = partial(_looked_again, looks, found.aged)
+        return Tick(probe.now, wanted, words, str(looks), self.listing.requests, sooner)
 
     def _read_lake(self) -> _Known:
         dataset = self.dataset
@@ -178,6 +160,12 @@ class _Watch:
         if not known.tells_of(ended[-1]):
             return {ended[-1]} - {*begun, *known.stored}
         return {day for day in ended[-_RECENT_DAYS:] if day not in known.stored}
+
+
+def _looked_again(looks: WatchCursor, aged: Mapping[date, Look], days: Collection[date]) -> str:
+    """The cursor with which these days are soon looked at again."""
+    again = {day: look for day, look in aged.items() if day in days}
+    return str(replace(looks, days={**looks.days, **again}))
 
 
 def _in_turn(symbols: Sequence[str], turn: int, count: int) -> list[str]:

@@ -4,19 +4,20 @@ One tick compares a slice: some symbols over the last weeks (once a day), or ove
 What is published for the first time, within the time that takes, is the affair of `published_days`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
 
 import polars as pl
 
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.wanted import Kind, Wanted, stretches
 from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.stages.watching.comparison import Compared, compare
 from klines_pipeline.stages.watching.comparison_cursor import PAUSE, ComparisonCursor, Slice
 from klines_pipeline.stages.watching.news import What, told
-from klines_pipeline.stages.watching.published_days import Tick
+from klines_pipeline.stages.watching.tick import Tick, silent
 from klines_pipeline.stages.watching.tick_listing import TickListing
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import stored_days
@@ -49,8 +50,7 @@ def compare_slice(
 def _tick(lake: Lake, dataset: Dataset, automation: Automation, rounds: ComparisonCursor, listing: TickListing) -> Tick:
     clock = listing.at((), dataset.start, dataset.start)
     if clock.now is None:
-        trouble = next(iter(clock.failed.values()), "no answer in time.")
-        return Tick(None, (), f"{dataset.exchange} does not answer: {trouble}", None, listing.requests)
+        return silent(dataset.exchange, clock, listing.requests)
     today = clock.now.date()
     past = rounds.due(_stored(lake, dataset, today), today, automation.revisit_days)
     if past is None:
@@ -58,7 +58,7 @@ def _tick(lake: Lake, dataset: Dataset, automation: Automation, rounds: Comparis
     compared = compare(lake, dataset, listing, past, today)
     wanted = wishes(compared.news(), automation.days_per_run)
     after = rounds.gone(past, compared.reached, today)
-    return Tick(clock.now, wanted, _words(compared, past), str(after), listing.requests)
+    return Tick(clock.now, wanted, _words(compared, past), str(after), listing.requests, lambda _: str(rounds))
 
 
 def _stored(lake: Lake, dataset: Dataset, today: date) -> list[date]:
@@ -86,11 +86,7 @@ def _reasons(fresh: pl.DataFrame) -> Iterator[str]:
     for what, verb in _VERBS.items():
         names = sorted(set(fresh.filter(pl.col("what") == what)["symbol"]))
         if names:
-            yield f"{_some(names)} {verb}"
-
-
-def _some(names: Sequence[object]) -> str:
-    return f"{names[0]}" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+            yield f"{some_of(names, 1)} {verb}"
 
 
 def _resting(rounds: ComparisonCursor, today: date) -> str:
@@ -107,5 +103,5 @@ def _words(compared: Compared, past: Slice) -> str:
     after = "" if compared.reached is None else f", up to {compared.reached or 'none'}"
     said = [f"{past.days[0]} to {past.days[-1]}: {compared.seen} symbols compared{after}."]
     if gone := [f"{name} of {day}" for day, name in compared.withdrawn()]:
-        said.append(f"{_some(gone)} no longer listed; the versions held stay in use.")
+        said.append(f"{some_of(gone, 1)} no longer listed; the versions held stay in use.")
     return " ".join([*said, *([compared.trouble] if compared.trouble else []), *compared.damaged])

@@ -4,7 +4,7 @@ Only what the lake says is looked at here; what Dagster says of the same days is
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,9 +13,10 @@ import polars as pl
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.domain.interval import Interval
+from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.states import RUN_MAY_CLOSE
 from klines_pipeline.domain.utc_day import days_between
-from klines_pipeline.domain.wanted import Kind, Wanted, newest_first
+from klines_pipeline.domain.wanted import Kind, Wanted, newest_first, one_wish
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, SliceEntry
@@ -31,8 +32,8 @@ Closable = Callable[[date, pl.DataFrame], pl.DataFrame]
 """Of a day's certificates, those with gaps that another run may close."""
 
 _NAMED_DAYS = 5
-_SLICES = 7
-"""Older days are gone through within so many days."""
+TURNS = 7
+"""What is too much for a day is gone through within so many days."""
 _PROOF = "ledger/certificates"
 _COLUMNS = pl.Schema({name: CERTIFICATE_SCHEMA[name] for name in ("symbol", "expected", "missing_ranges", "reason")})
 
@@ -47,9 +48,13 @@ def older_days(lake: Lake, dataset: Dataset, before: date, today: date, longest:
     days of the calendar, as `newest_first` has them.
     """
     stored = stored_days(lake, _PROOF, *dataset.prefix, str(dataset.interval))
-    turn = today.toordinal() % _SLICES
-    old = (day for day in stored if dataset.start <= day < before)
-    return [day for day in old if day.toordinal() // longest % _SLICES == turn]
+    return in_turn((day for day in stored if dataset.start <= day < before), today, longest)
+
+
+def in_turn(days: Iterable[date], today: date, longest: int) -> list[date]:
+    """Those of the days that it is the turn of, by the stretches of the calendar they lie in."""
+    turn = today.toordinal() % TURNS
+    return [day for day in days if day.toordinal() // longest % TURNS == turn]
 
 
 def symbols_held(lake: Lake, dataset: Dataset) -> int:
@@ -79,8 +84,12 @@ def older_repairs(
     """The same of days long ago, newest first, a wish a stretch; a gap counts only if another run may close it."""
     closable = pl.col("reason").str.contains_any([str(reason) for reason in RUN_MAY_CLOSE])
     wrong = _problems(lake, dataset, days, said, lambda _, rows: rows.filter(closable))
-    bad = [day for day, problems in wrong.items() if problems]
-    stretches = newest_first(bad, longest)
+    return repairs_in_stretches(wrong, today, longest)
+
+
+def repairs_in_stretches(wrong: Said, today: date, longest: int) -> list[Wanted]:
+    """Newest first, a wish a stretch of the calendar."""
+    stretches = newest_first((day for day, problems in wrong.items() if problems), longest)
     return [wish for stretch in stretches for wish in repairs({day: wrong[day] for day in stretch}, today)]
 
 
@@ -89,34 +98,46 @@ def repairs(wrong: Said, today: date) -> list[Wanted]:
     days = tuple(day for day, problems in sorted(wrong.items()) if problems)
     if not days:
         return []
-    named = "; ".join(f"{day} {', '.join(wrong[day])}" for day in days[:_NAMED_DAYS])
-    more = f"; and {len(days) - _NAMED_DAYS} more" if len(days) > _NAMED_DAYS else ""
-    reason = f"{len(days)} day(s): {named}{more}"
-    return [Wanted(Kind.REPAIR, days, reason, dict.fromkeys(days, f"found on {today}"))]
+    named = some_of((f"{day} {', '.join(wrong[day])}" for day in days), _NAMED_DAYS, "; ")
+    return one_wish(Kind.REPAIR, days, f"{len(days)} day(s): {named}", f"found on {today}")
 
 
 def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, closable: Closable) -> Said:
-    """What is wrong with each day, nothing twice; gaps that are not `closable` are left alone."""
+    """What is wrong with each day; gaps that are not `closable` are left alone."""
     where = (*dataset.prefix, str(dataset.interval))
-    merged = sorted(set(stored_days(lake, _PROOF, *where)).intersection(days))
-    read, damaged = read_legible(lake, [DayPaths.of(dataset, day).certificates for day in merged], _COLUMNS)
-    by_day = {rows["date"][0]: rows for rows in read.partition_by("date")}
+    merged = set(stored_days(lake, _PROOF, *where))
     daily = [interval for interval in dataset.resample if isinstance(interval, Interval)]
     made = {interval: set(stored_days(lake, "resampled_klines", *dataset.prefix, str(interval))) for interval in daily}
-    problems = {day: [*said.get(day, ())] for day in days}
-    for day, found in problems.items():
-        if day not in merged:
-            found.append("was never materialized")
-            continue
+
+    def wrong(day: date, certificates: pl.DataFrame) -> Iterator[str]:
+        yield from _of_certificates(dataset, day, certificates, closable)
+        yield from (f"resampled_klines_{interval} is missing" for interval in daily if day not in made[interval])
+
+    paths = {day: DayPaths.of(dataset, day).certificates for day in days if day in merged}
+    return problems(read_legible(lake, [*paths.values()], _COLUMNS), days, paths, said, wrong)
+
+
+def problems(
+    read: tuple[pl.DataFrame, Mapping[date, DamagedFileError]],
+    days: Sequence[date],
+    merged: Collection[date],
+    said: Said,
+    wrong: Callable[[date, pl.DataFrame], Iterable[str]],
+) -> Said:
+    """What is wrong with each day, nothing twice. `read`: certificates of the days that were merged, and which of them
+    are damaged; `wrong`: what a day's tell.
+    """
+    certificates, damaged = read
+    by_day = {rows["date"][0]: rows for rows in certificates.partition_by("date")}
+    found = {day: [*said.get(day, ()), *([] if day in merged else ["was never materialized"])] for day in days}
+    for day in set(days).intersection(merged):
         try:
             if day in damaged:
                 raise damaged[day]
-            found += _of_certificates(dataset, day, by_day.get(day, read.clear()), closable)
+            found[day] += wrong(day, by_day.get(day, certificates.clear()))
         except DamagedFileError as error:
-            found.append(str(error))
-            continue
-        found += [f"resampled_klines_{interval} is missing" for interval in daily if day not in made[interval]]
-    return {day: [*dict.fromkeys(found)] for day, found in problems.items()}
+            found[day].append(str(error))
+    return {day: [*dict.fromkeys(told)] for day, told in found.items()}
 
 
 def _of_certificates(dataset: Dataset, day: date, rows: pl.DataFrame, closable: Closable) -> Iterator[str]:
@@ -124,7 +145,7 @@ def _of_certificates(dataset: Dataset, day: date, rows: pl.DataFrame, closable: 
     yield from never_asked(dataset.symbols, rows)
     asked = _asked_for(dataset, rows)
     if unfinished := asked.filter(pl.col("expected") < dataset.interval.bars_per_day).height:
-        yield f"is certified in part only, {_symbols(unfinished)}"
+        yield in_part(unfinished)
     yield from unexplained(closable(day, asked))
 
 
@@ -146,6 +167,11 @@ def never_asked(named: Collection[str], certificates: pl.DataFrame) -> Iterator[
     """Symbols of klines.yaml that have no certificate: they came into it after the day was made."""
     if unknown := set(named).difference(certificates["symbol"]):
         yield f"was never asked for {_symbols(len(unknown))}"
+
+
+def in_part(symbols: int) -> str:
+    """Of a day that ended since it was certified, and that nobody has certified anew."""
+    return f"is certified in part only, {_symbols(symbols)}"
 
 
 def unexplained(certificates: pl.DataFrame) -> Iterator[str]:

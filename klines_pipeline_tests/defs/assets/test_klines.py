@@ -1,6 +1,5 @@
 """Assets on a real Dagster instance: what a range run records, good days and bad."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,9 @@ import dagster as dg
 import pytest
 
 from klines_pipeline.defs.automation.run_requests import KIND
-from klines_pipeline.defs.build import build_definitions
 from klines_pipeline.domain.wanted import Kind
-from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline_tests.defs.conftest import built
 
 VISION, REST, KLINES = (
     dg.AssetKey(["binance", "spot", f"{name}_1m"]) for name in ("vision_klines", "rest_klines", "klines")
@@ -27,16 +25,8 @@ datasets:
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
-@pytest.fixture
 def definitions(exchange: EmbeddedExchange, tmp_path: Path) -> dg.Definitions:
-    config = tmp_path / "klines.yaml"
-    config.write_text(CONFIG, "utf-8")
-    return build_definitions(Settings.from_env({**exchange.environment(), "KLINES_CONFIG": str(config)}))
+    return built(exchange, tmp_path, CONFIG)
 
 
 def run(
@@ -96,6 +86,8 @@ def test_a_range_is_one_run_with_its_own_metadata_for_each_day(
         "| BTCUSDT | 1440 | 1392 | 48 | exchange_halt | 10:17:00 to 11:05:00 |" in days["2025-03-02"]["worst_symbols"]
     )
     assert Path(days["2025-03-01"]["path"]).is_file()
+    assert Path(days["2025-03-01"]["certificates"]).is_file()
+    assert Path(metadata_of(instance, VISION)["2025-03-01"]["ledger"]).is_file()
     assert [days[day]["rest_share_pct"] for day in ("2025-03-01", "2025-03-04")] == [0.0, 100.0]
     assert 0 < days["2025-03-01"]["archive_lag_hours"] < 24
     assert "archive_lag_hours" not in days["2025-03-04"]

@@ -1,15 +1,13 @@
 """Weeks and months as day-partitioned assets, on a real Dagster instance."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from klines_pipeline.defs.build import build_definitions
-from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline_tests.defs.assets.test_klines import metadata_of, run
+from klines_pipeline_tests.defs.conftest import built
 
 TABLES = [dg.AssetKey(["binance", "spot", f"{name}_1d"]) for name in ("vision_klines", "rest_klines", "klines")]
 WEEKS, MONTHS = (dg.AssetKey(["binance", "spot", f"resampled_klines_{name}"]) for name in ("1w", "1M"))
@@ -23,16 +21,8 @@ datasets:
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
-@pytest.fixture
 def definitions(exchange: EmbeddedExchange, tmp_path: Path) -> dg.Definitions:
-    config = tmp_path / "klines.yaml"
-    config.write_text(CONFIG, "utf-8")
-    return build_definitions(Settings.from_env({**exchange.environment(), "KLINES_CONFIG": str(config)}))
+    return built(exchange, tmp_path, CONFIG)
 
 
 def test_each_day_of_a_range_says_what_became_of_its_period(

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from base64 import b64decode
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -12,28 +11,19 @@ import pytest
 
 from klines_pipeline.defs.assets.pictures import pictures_of
 from klines_pipeline.defs.automation.run_requests import FIRST, KIND, LAST
-from klines_pipeline.defs.build import build_definitions
-from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import Run, make_dataset
 from klines_pipeline_tests.defs.assets.test_klines import CONFIG, KLINES, metadata_of
+from klines_pipeline_tests.defs.conftest import built
 
 _LARGEST = 20_000
 DATASET = make_dataset("BTCUSDT", "币安人生USDT", interval="1h", start="2025-02-27")
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
-@pytest.fixture
 def definitions(exchange: EmbeddedExchange, tmp_path: Path) -> dg.Definitions:
-    config = tmp_path / "klines.yaml"
-    config.write_text(CONFIG, "utf-8")
-    return build_definitions(Settings.from_env({**exchange.environment(), "KLINES_CONFIG": str(config)}))
+    return built(exchange, tmp_path, CONFIG)
 
 
 def pictured(definitions: dg.Definitions, instance: dg.DagsterInstance, **tags: str) -> dict[str, set[str]]:

@@ -5,9 +5,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from klines_pipeline.defs.build import build_definitions
-from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline_tests.defs.conftest import built
 
 CONFIG = """
 datasets:
@@ -20,9 +19,7 @@ UM = dg.AssetKey(["binance", "um", "symbols"])
 
 @pytest.fixture
 def definitions(exchange: EmbeddedExchange, tmp_path: Path) -> dg.Definitions:
-    config = tmp_path / "klines.yaml"
-    config.write_text(CONFIG, "utf-8")
-    return build_definitions(Settings.from_env({**exchange.environment(), "KLINES_CONFIG": str(config)}))
+    return built(exchange, tmp_path, CONFIG)
 
 
 def materialize(definitions: dg.Definitions) -> dg.ExecuteInProcessResult:

@@ -1,16 +1,14 @@
 """What Dagster decides by itself: the derived assets that it asks for, and never a day twice."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from klines_pipeline.defs.build import build_definitions
 from klines_pipeline.domain.wanted import Kind
-from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline_tests.defs.conftest import built
 from klines_pipeline_tests.defs.patience import without_patience
 
 KLINES, RESAMPLED, SYMBOLS = (
@@ -35,15 +33,7 @@ TODAY, OLD = "2025-03-04", "2025-03-01"
 
 
 def definitions_of(exchange: EmbeddedExchange, tmp_path: Path, *, enabled: bool = True) -> dg.Definitions:
-    config = tmp_path / "klines.yaml"
-    config.write_text(CONFIG.replace("ENABLED", str(enabled).lower()), "utf-8")
-    return build_definitions(Settings.from_env({**exchange.environment(), "KLINES_CONFIG": str(config)}))
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
+    return built(exchange, tmp_path, CONFIG.replace("ENABLED", str(enabled).lower()))
 
 
 @pytest.fixture

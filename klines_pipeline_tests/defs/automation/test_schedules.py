@@ -1,6 +1,5 @@
 """Schedules as the daemon meets them: ticks at the exchange's time, and the runs they ask for on a real instance."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,12 +20,6 @@ from klines_pipeline_tests.defs.conftest import built, days, names, run_requeste
 CONFIG = "datasets: [{interval: 1m, start: 2025-03-04, symbols: [BTCUSDT, ETHUSDT], resample: [1h]}]"
 FRESH, NET = "binance__spot__klines_1m__freshness", "binance__spot__klines_1m__safety_net"
 CHAIN = ["vision_klines_1m", "rest_klines_1m", "klines_1m", "resampled_klines_1h"]
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
 
 
 def at(day: int, hour: int, minute: int = 0, second: int = 30) -> datetime:
@@ -217,29 +210,6 @@ def test_a_host_that_does_not_serve_this_address_still_tells_the_safety_net_the_
 
     assert isinstance(request, dg.RunRequest)
     assert days(request) == ("2025-03-03", "2025-03-03")
-
-
-def test_funding_is_asked_for_each_hour_and_its_archives_once_a_day(
-    exchange: EmbeddedExchange, instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
-    config = "datasets: [{market: um, interval: 1h, start: 2025-02-28, symbols: [BTCUSDT], funding: true}]"
-    definitions, name = built(exchange, tmp_path, config), "binance__um__funding__freshness"
-    exchange.set_clock(at(1, 1, 10))
-
-    [request] = run_tick(definitions, instance, name, exchange)
-    assert (days(request), names(request)) == (
-        ("2025-02-28", "2025-03-01"),
-        ["vision_funding", "rest_funding", "funding"],
-    )
-    assert "Nothing was settled since" in str(tick(definitions, instance, name, exchange))
-
-    exchange.set_clock(at(2, 11, 40))
-    net = tick(definitions, instance, "binance__um__funding__safety_net", exchange)
-    [came] = [request for request in net if isinstance(request, dg.RunRequest)]
-    assert (days(came), came.tags[REASON]) == (
-        ("2025-02-28", "2025-02-28"),
-        "archives of 2025-02 are out: 1 symbol(s)",
-    )
 
 
 def last_words(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict[str, tuple[str, str]]:

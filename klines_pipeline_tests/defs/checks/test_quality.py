@@ -1,6 +1,7 @@
 """Asset checks: every rule shows up by itself, sees the range of the run, and names the bad days."""
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -17,16 +18,22 @@ from klines_pipeline_tests.defs.assets.test_klines import (
     VISION,
     definitions,
     failed_partitions,
-    instance,
     run,
 )
 from klines_pipeline_tests.faults.archives import key_of, rewrite, with_cell
 
-__all__ = ["definitions", "instance"]
+__all__ = ["definitions"]
 
 
 def outcomes(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
     return {check.check_name: check for check in result.get_asset_check_evaluations()}
+
+
+def rows(check: dg.AssetCheckEvaluation) -> list[dict[str, Any]]:
+    """What the check shows at once."""
+    worst = check.metadata["worst"]
+    assert isinstance(worst, dg.TableMetadataValue)
+    return [dict(record.data) for record in worst.records]
 
 
 def test_every_rule_is_a_check_of_the_table(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
@@ -67,7 +74,28 @@ def test_an_archive_that_differs_from_its_checksum_is_a_warning_with_the_day_and
     assert not check.passed
     assert check.severity == dg.AssetCheckSeverity.WARN
     assert check.metadata["bad_days"].value == ["2024-03-02"]
-    assert check.metadata["examples"].value == ["2024-03-02 ETHUSDT: 1"]
+    assert check.description == "1 of 3 days bad, 1 archive refused: 2024-03-02 ETHUSDT."
+    assert rows(check) == [{"day": "2024-03-02", "symbol": "ETHUSDT", "found": "1 archive refused"}]
+    assert str(check.metadata["remedy"].value).startswith("see state in the archives ledger;")
+
+
+def test_a_gap_nobody_explains_is_shown_with_the_command_that_says_more(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange
+) -> None:
+    exchange.add_fault(kind="blocked", group="rest")
+    exchange.add_fault(kind="checksum", match="*ETHUSDT-1m-2024-03-02.zip*")
+
+    checks = outcomes(run(definitions, instance, "2024-03-01", "2024-03-03"))
+
+    lacking = "1,440 klines missing without explanation"
+    check = checks["klines_are_complete_or_explained"]
+    assert check.description == f"1 of 3 days bad, {lacking}: 2024-03-02 ETHUSDT (1,440)."
+    command = "klines certificate ETHUSDT --dataset binance/spot/klines_1m --day 2024-03-02"
+    assert rows(check) == [{"day": "2024-03-02", "symbol": "ETHUSDT", "found": lacking, "remedy": command}]
+    fine = checks["key_is_unique_and_sorted"]
+    looked = "3 days (2024-03-01 to 2024-03-03) and 2 symbols looked at"
+    assert fine.description == f"{looked}: no row out of order or twice there."
+    assert set(fine.metadata) == {"breaches", "days_examined"}
 
 
 def spoil(path: Path, change: pl.Expr) -> None:

@@ -31,10 +31,8 @@ from klines_pipeline.defs.operations.alerts import tell
 from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline_tests.defs.assets.test_klines import CONFIG, instance, run
+from klines_pipeline_tests.defs.assets.test_klines import CONFIG, run
 from klines_pipeline_tests.exchanges.script import Answer, ScriptedServer
-
-__all__ = ["instance"]
 
 DAY = "2024-03-02"
 
@@ -165,7 +163,8 @@ def test_a_check_that_warns_is_told_with_its_days_and_what_it_means(
     assert alert["kind"] == "check_failed"
     assert (alert["check"], alert["severity"]) == ("archive_matches_checksum", "WARN")
     assert (alert["asset"], alert["days"]) == ("binance/spot/klines_1m", [DAY])
-    assert alert["message"].startswith("1 breach(es). ")
+    assert alert["message"].splitlines()[0] == f"1 of 3 days bad, 1 archive refused: {DAY} ETHUSDT."
+    assert alert["message"].splitlines()[1].startswith("Remedy: see state in the archives ledger;")
 
 
 @dg.op

@@ -25,12 +25,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only /proc tell
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
-@pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     """Another process of this host."""
     with subprocess.Popen(["sleep", "600"]) as process:

@@ -129,7 +129,7 @@ def test_hours_that_the_exchange_publishes_otherwise_differ(
     found = hours(lake, "2025-03-01", HALT)
 
     assert (found.rows, found.differing, found.bad_days) == (4 * 24, 3, [HALT])
-    assert found.examples == ["2025-03-02 2 symbol(s): 3 of 48 rows, the first at 00:00:00"]
+    assert [*map(str, found.examples)] == ["2025-03-02 2 symbol(s): 3 of 48 rows, the first at 00:00:00"]
 
 
 def test_an_hour_that_the_exchange_says_it_never_had_differs_from_ours(

@@ -7,8 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from klines_pipeline.klines.findings import Finding
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.checking.examine import Finding, examine_days
+from klines_pipeline.stages.checking.examine import examine_days
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import klines_to_parquet
 from klines_pipeline_tests.conftest import Run, make_dataset
@@ -47,7 +48,7 @@ def test_a_day_in_another_unit_breaks_with_both_its_neighbours(
 
     finding = found(lake, "price_continues_across_days", days)
     assert finding.bad_days == bad
-    assert finding.examples == [f"{day} ETHUSDT: 1" for day in bad]
+    assert [*map(str, finding.worst)] == [f"{day} ETHUSDT: 1" for day in bad]
 
 
 def test_after_a_hole_of_days_nothing_is_said_of_the_price(ingest: Run, lake: Lake) -> None:
@@ -69,7 +70,7 @@ def test_a_day_that_rest_does_not_top_up_lags_and_is_named(exchange: EmbeddedExc
 
     exchange.set_clock(datetime(2025, 3, 4, 9, 7, tzinfo=UTC))
     ingest(BOTH, "2025-03-04")
-    assert found(lake, "klines_are_fresh", ["2025-03-04"]).examples == [
+    assert [*map(str, found(lake, "klines_are_fresh", ["2025-03-04"]).worst)] == [
         "2025-03-04 BTCUSDT: 1",
         "2025-03-04 ETHUSDT: 1",
     ]
