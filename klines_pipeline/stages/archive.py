@@ -112,12 +112,12 @@ def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, wo
         if is_put_off(pending.entries[symbol], got)
     }
     kept = [symbol for symbol, got in fetched.items() if _is_of(judged[symbol], got)]
+    paths = DayPaths.of(dataset, pending.day)
+    quarantine.mend(lake, paths, pending.entries.values(), pending.seen)
     keeping = versions.Keeping(History(lake, market, dataset, pending.day), pending.seen, rows.kept)
     had = [*put_off.values(), *(judged[symbol] for symbol in kept)]
     changes = list(work.keepers.map(lambda entry: versions.keep(keeping, entry, fetched[entry.symbol]), had))
     entries = {**pending.entries, **judged}
-    paths = DayPaths.of(dataset, pending.day)
-    quarantine.mend(lake, paths, pending.entries.values(), pending.seen)
     quarantine.record(lake, paths, had)
     versions.record(lake, paths.revisions, changes)
     _publish(lake, paths, entries, rows, kept)

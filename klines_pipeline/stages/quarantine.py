@@ -59,14 +59,14 @@ def mend(lake: Lake, paths: DayPaths, entries: Iterable[ArchiveEntry], seen: See
     if not telling:
         return
     before = read_table(lake, paths.quarantine, QUARANTINE_SCHEMA)
-    told = set(before.select("symbol", "revision").iter_rows())
-    record(lake, paths, [e for e in telling if e.state in UNVERIFIED and (e.symbol, e.revision) not in told])
-    told |= {(entry.symbol, entry.revision) for entry in telling if entry.state in UNVERIFIED}
+    told = set(before.select("symbol", "sha256").iter_rows())
+    record(lake, paths, [e for e in telling if e.state in UNVERIFIED and (e.symbol, e.sha256_actual) not in told])
+    told |= {(entry.symbol, entry.sha256_actual) for entry in telling if entry.state in UNVERIFIED}
     rows, since = list[dict[str, Any]](), dict[str, datetime]()
     for entry in telling:
         for version in seen.get(entry.symbol, ()):
             place = layout.quarantined(version.key, version.sha256)
-            if (entry.symbol, version.revision) not in told and lake.size(place) is not None:
+            if (entry.symbol, version.sha256) not in told and lake.size(place) is not None:
                 rows.append(_told_again(version, entry))
                 since[entry.symbol] = entry.fetched_at or EPOCH
     if rows:

@@ -126,22 +126,20 @@ def test_merging_again_never_expects_less_than_was_certified(
     assert (proof["expected"], proof["missing"]) == (1440, 720)
 
 
-@pytest.mark.parametrize("what", ["gone", "another", "as long"])
+@pytest.mark.parametrize("what", ["gone", "another"])
 def test_bytes_that_are_not_those_verified_are_never_merged(run: Runner, lake: Lake, what: str) -> None:
     run(make_dataset("BTCUSDT", "ETHUSDT"), "2024-03-01")
     mirror = Path(lake.base, "vision")
     held, other = mirror / key_of("BTCUSDT", "2024-03-01"), mirror / key_of("ETHUSDT", "2024-03-01")
     if what == "gone":
         held.unlink()
-    elif what == "another":
-        held.write_bytes(other.read_bytes())
     else:
-        held.write_bytes(bytes(reversed(held.read_bytes())))
+        held.write_bytes(other.read_bytes())
 
     more = make_dataset("BTCUSDT", "ETHUSDT", "SOLUSDT")
     [result] = run(more, "2024-03-01")
 
-    if what != "as long":  # a run that looks at the bucket fetches it again by itself
+    if what == "gone":  # a run that looks at the bucket fetches it again by itself
         assert_good([result])
     else:
         assert "is not the file that was verified" in result.failures["klines"]

@@ -12,6 +12,7 @@ from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA
 from klines_pipeline.klines.quality import RULES, due_time, examine, last_closes
 from klines_pipeline.klines.schema import KLINE_SCHEMA
 from klines_pipeline.klines.truths import CLOSES, DayTables
+from klines_pipeline.stages.checking.mirror import MirrorLook
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_columns, read_klines, read_table, stored_days
@@ -40,7 +41,7 @@ def look(looked: Looked, tables: DayTables) -> None:
 def _tables(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedelta) -> Iterator[DayTables]:
     """Each day's, in order; of a day before one that is not examined itself only the columns needed are read. A day is
     over once the lake has a later one."""
-    known, closes = None, CLOSES.to_frame()
+    known, closes, mirror = None, CLOSES.to_frame(), MirrorLook(lake)
     newest = max(stored_days(lake, "ledger/certificates", *dataset.prefix, str(dataset.interval)), default=date.min)
     for day in days:
         paths, before = DayPaths.of(dataset, day), day - timedelta(days=1)
@@ -50,7 +51,7 @@ def _tables(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedel
         tables = DayTables(
             day,
             klines=read_klines(lake, paths.klines),
-            archives=read_table(lake, paths.archives, ARCHIVE_SCHEMA),
+            archives=mirror.seen(read_table(lake, paths.archives, ARCHIVE_SCHEMA)),
             certificates=certificates,
             closes_before=closes,
             due=due_time(day, certificates, dataset.interval, cadence),
