@@ -27,11 +27,13 @@ from klines_pipeline.stages import quarantine, versions
 from klines_pipeline.stages.history import History, Seen
 from klines_pipeline.stages.results import ArchivedDay
 from klines_pipeline.stages.verdict import (
+    FETCHED,
     SETTLED,
     Extent,
     absent,
     as_listed,
     extents_of,
+    is_due_again,
     is_put_off,
     judge,
     version_of,
@@ -39,7 +41,10 @@ from klines_pipeline.stages.verdict import (
 )
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_table, to_parquet
+from klines_pipeline.storage.tables import read_metadata, read_table, to_parquet
+
+_FILTER = "klines.symbols"
+"""In the file of the archives ledger: the filter whose symbols were last looked for, all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,24 @@ class PendingDay:
     seen: Seen
     downloads: Mapping[str, "Future[FetchedArchive]"]
     failed: Mapping[str, str]
+    asked: str | None = None
+    """The filter whose symbols are looked for, all of them."""
 
 
 def begin(
-    lake: Lake, market: Market, dataset: Dataset, day: date, *, survey: Survey, now: datetime, work: Workshop
+    lake: Lake,
+    market: Market,
+    dataset: Dataset,
+    day: date,
+    *,
+    survey: Survey,
+    now: datetime,
+    work: Workshop,
+    asked: str | None = None,
 ) -> PendingDay:
     """Decide for each symbol, and start the downloads that are needed. `now` is the exchange's time."""
-    entries, history = load_entries(lake, dataset, day), History(lake, market, dataset, day)
+    entries = _of_those_meant(dataset, day, load_entries(lake, dataset, day), survey)
+    history = History(lake, market, dataset, day)
     seen = history.seen(entries.values())
     published = {name: found for name in dataset.symbols if (found := survey.published.get((name, day)))}
     downloads, failed = dict[str, Future[FetchedArchive]](), dict[str, str]()
@@ -86,14 +102,36 @@ def begin(
                 failed[symbol] = str(error)
             continue
         entries[symbol] = as_listed(known, published.get(symbol), survey.lives.get((symbol, day)))
-        if symbol in published and not versions.is_taken_in(lake, known, published[symbol]):
+        listed = published.get(symbol)
+        if listed and (_is_doubted(known, now) or not versions.is_taken_in(lake, known, listed)):
             downloads[symbol] = work.pool.submit(market.archive.fetch, key, dataset.interval, work.new_file)
-    return PendingDay(day, now, entries, published, seen, downloads, failed)
+    return PendingDay(day, now, entries, published, seen, downloads, failed, asked)
 
 
 def load_entries(lake: Lake, dataset: Dataset, day: date) -> dict[str, ArchiveEntry]:
     """The day's archives ledger, by symbol."""
     return archive_entries(read_table(lake, DayPaths.of(dataset, day).archives, ARCHIVE_SCHEMA))
+
+
+def _of_those_meant(
+    dataset: Dataset, day: date, entries: Mapping[str, ArchiveEntry], survey: Survey
+) -> dict[str, ArchiveEntry]:
+    """Without the symbols that a filter leaves out of the day, now that their life is known: an earlier run that knew
+    less waited for their archive, and nobody is to wait for it any more.
+    """
+    if dataset.chosen is None:
+        return dict(entries)
+
+    def did_not_trade(name: str) -> bool:
+        return name not in dataset.symbols and (name, day) in survey.lives
+
+    return {name: entry for name, entry in entries.items() if entry.state in FETCHED or not did_not_trade(name)}
+
+
+def _is_doubted(known: ArchiveEntry, now: datetime) -> bool:
+    """Whether the bytes judged may have been a bad copy: it is time to look whether there is a good one."""
+    is_wrong = known.state is ArchiveState.CHECKSUM_MISMATCH
+    return is_wrong and is_due_again(known.first_seen_at, known.fetched_at, now.date())
 
 
 def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, work: Workshop) -> ArchivedDay:
@@ -120,7 +158,7 @@ def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, wo
     entries = {**pending.entries, **judged}
     quarantine.record(lake, paths, had)
     versions.record(lake, paths.revisions, changes)
-    _publish(lake, paths, entries, rows, kept)
+    _publish(lake, paths, entries, rows, kept, pending.asked)
     lost = {name: got.error or "" for name, got in fetched.items() if got.state is ArchiveState.UNAVAILABLE}
     return ArchivedDay(
         day=pending.day,
@@ -152,8 +190,18 @@ def _is_of(entry: ArchiveEntry, got: FetchedArchive) -> bool:
     return entry.state in SETTLED and entry.sha256_actual == got.sha256_actual and got.path is not None
 
 
+def asked_filter(lake: Lake, paths: DayPaths) -> str | None:
+    """The filter whose symbols the last run to change the day's ledger looked for, all of them; None without one."""
+    return read_metadata(lake, paths.archives).get(_FILTER)
+
+
 def _publish(
-    lake: Lake, paths: DayPaths, entries: Mapping[str, ArchiveEntry], rows: Sieved, symbols: Collection[str]
+    lake: Lake,
+    paths: DayPaths,
+    entries: Mapping[str, ArchiveEntry],
+    rows: Sieved,
+    symbols: Collection[str],
+    asked: str | None,
 ) -> None:
     """Rejected rows of the symbols fetched anew, then the archives ledger: after it, nothing of this is done again."""
     old = read_table(lake, paths.rejected, REJECTED_SCHEMA) if symbols else REJECTED_SCHEMA.to_frame()
@@ -164,5 +212,6 @@ def _publish(
         lake.publish(paths.rejected, to_parquet(rejected))
     ledger = to_frame([entries[symbol] for symbol in sorted(entries)], ARCHIVE_SCHEMA)
     first_of_nobody = ledger.is_empty() and lake.size(paths.archives) is None  # says that the day was looked at
-    if first_of_nobody or not ledger.equals(read_table(lake, paths.archives, ARCHIVE_SCHEMA)):
-        lake.publish(paths.archives, to_parquet(ledger))
+    same = ledger.equals(read_table(lake, paths.archives, ARCHIVE_SCHEMA))
+    if first_of_nobody or not same or (asked is not None and asked_filter(lake, paths) != asked):
+        lake.publish(paths.archives, to_parquet(ledger, {_FILTER: asked} if asked else None))

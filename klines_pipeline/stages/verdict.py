@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -17,6 +17,14 @@ from klines_pipeline.klines.schema import slot
 SETTLED = frozenset({ArchiveState.OK, ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH})
 """States of a version that was judged and whose bytes the lake holds; all others are tried again in every run."""
 
+FETCHED = SETTLED | {ArchiveState.CORRUPT}
+"""States of an archive that was there."""
+
+DAMAGED = frozenset({ArchiveState.CORRUPT, ArchiveState.CHECKSUM_MISMATCH})
+"""States that a bad copy of the version published may have caused."""
+
+_LONGEST_REST = timedelta(days=28)
+_ONE_DAY = timedelta(days=1)
 _SAME_VERSION = timedelta(minutes=1)
 """Two hosts' Last-Modified of one version may differ by their rounding; versions lie days apart."""
 
@@ -69,6 +77,16 @@ def is_current(known: ArchiveEntry, published: PublishedArchive) -> bool:
     return published.checksum_modified <= known.fetched_at
 
 
+def is_due_again(first_seen_at: datetime | None, fetched_at: datetime | None, today: date) -> bool:
+    """Whether a damaged archive is worth another download, though no other version is listed: a day after the first
+    one, then after as long as it has been known to be damaged, four weeks at most. `today` is the exchange's day.
+    """
+    if first_seen_at is None or fetched_at is None:
+        return True
+    known_for = fetched_at.date() - first_seen_at.date()
+    return today - fetched_at.date() >= min(max(known_for, _ONE_DAY), _LONGEST_REST)
+
+
 class Extent(NamedTuple):
     """What an archive holds of its day."""
 
@@ -107,7 +125,8 @@ def judge(
     if known.state is ArchiveState.OK and got.state is not ArchiveState.OK:
         return replace(known, error=note(known.life, f"{NEWER_VERSION}{got.state}: {got.error}"))
     if got.state is ArchiveState.CORRUPT and known.revision:  # damage is no version: what was seen before stays known
-        return replace(known, state=got.state, attempts=got.attempts, error=note(known.life, got.error))
+        error, fetched_at = note(known.life, got.error), got.fetched_at or now
+        return replace(known, state=got.state, fetched_at=fetched_at, attempts=got.attempts, error=error)
     return version_of(known, got, published, extent, now=now, seen=seen)
 
 
@@ -128,6 +147,7 @@ def version_of(
 ) -> ArchiveEntry:
     """The entry of the version just fetched, whether it comes into use or not. Numbers go on from what was `seen`."""
     fetched_at, damaged = got.fetched_at or now, got.state is ArchiveState.CORRUPT
+    still_damaged = damaged and known.state is ArchiveState.CORRUPT and known.etag == published.etag
     revision, first_seen_at = _numbered(known, got.sha256_actual, fetched_at, seen)
     stale = got.last_modified is not None and got.last_modified < published.last_modified - _SAME_VERSION
     rows, first, last, off_grid = extent or Extent(0, None, None, 0)
@@ -144,7 +164,7 @@ def version_of(
         first_open_time=first,
         last_open_time=last,
         revision=known.revision if damaged else revision,
-        first_seen_at=first_seen_at,
+        first_seen_at=known.first_seen_at if still_damaged else first_seen_at,
         fetched_at=fetched_at,
         attempts=got.attempts,
         http_status=got.http_status,

@@ -5,7 +5,7 @@ that the rewritten archive changed are counted as conflicts with what REST gave 
 the story ran, and only such days are rewritten in it.
 
 That a symbol is delisted, the bucket tells days later: until then its last day ends with a halt by all evidence, and
-REST has no data of the days after it. A last day so explained is not looked at again.
+REST has no data of the days after it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,11 +113,9 @@ class Truth:
     def _also_true(self, symbol: str, day: date) -> set[str]:
         """Reasons that are right as long as nobody can know better."""
         last = self.exchange.market.listings[symbol].lives[-1].last_day
-        if last is None or day < last:
+        if last is None or day < last or self.exchange.now() >= day_end(day) + _NOT_KNOWN_YET:
             return set()
-        if day == last:
-            return {Reason.EXCHANGE_HALT}
-        return {Reason.NO_DATA} if self.exchange.now() < day_end(day) + _NOT_KNOWN_YET else set()
+        return {Reason.EXCHANGE_HALT if day == last else Reason.NO_DATA}
 
     def wrong_rows(self, lake: str, days: Sequence[date]) -> Iterator[str]:
         """Symbol-days whose rows are not what the market did."""

@@ -72,6 +72,7 @@ def build_schedules(dataset: Dataset, words: MarketWords, automation: Automation
             unmended,
             f"Once a day, looks at the last {automation.safety_net_days} days of {dataset}, and at a seventh of all "
             "days before them, and requests again those that are missing, damaged, failed, not resampled, or that lack "
-            "klines on which REST has not been heard. A run asks only for what the lake lacks.",
+            "klines on which REST has not been heard; those around the end of a listing once the bucket tells; and "
+            "damaged archives ever more seldom. A run asks only for what the lake lacks.",
         ),
     ]
