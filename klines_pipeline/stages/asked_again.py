@@ -23,6 +23,7 @@ from klines_pipeline.storage.tables import read_table, to_parquet
 
 _HTTP_OK = 200
 _ASKED = pl.Schema({"symbol": pl.String(), "start": UTC_TIME, "end": UTC_TIME, SUPERSEDED_AT: UTC_TIME})
+_KEY = ["symbol", "open_time", "ingested_at"]
 Doubted = Mapping[str, Sequence[TimeRange]]
 
 
@@ -72,5 +73,16 @@ def record(lake: Lake, market: Market, paths: DayPaths, rows: pl.DataFrame) -> N
     if rows.is_empty():
         return
     old = read_table(lake, paths.superseded, superseded_schema(market.schema))
-    unique = pl.concat([old, rows]).unique(["symbol", "open_time", "ingested_at"], keep="last", maintain_order=True)
-    lake.publish(paths.superseded, to_parquet(unique.sort("symbol", "open_time", "ingested_at")))
+    unique = pl.concat([old, rows]).unique(_KEY, keep="last", maintain_order=True)
+    lake.publish(paths.superseded, to_parquet(unique.sort(_KEY)))
+
+
+def leave(lake: Lake, paths: DayPaths, before: pl.DataFrame, after: pl.DataFrame, *, at: datetime) -> None:
+    """Rows that leave the table with this merge were known until now, whenever REST said that it no longer has them."""
+    known = read_table(lake, paths.superseded, superseded_schema(before.schema))
+    if known.is_empty():
+        return
+    leaving = before.select(_KEY).join(after, on=_KEY, how="anti").with_columns(pl.lit(at, UTC_TIME).alias("left"))
+    told = known.join(leaving, on=_KEY, how="left", maintain_order="left")
+    latest = pl.max_horizontal(SUPERSEDED_AT, "left").alias(SUPERSEDED_AT)
+    lake.publish(paths.superseded, to_parquet(told.with_columns(latest).select(known.columns)))

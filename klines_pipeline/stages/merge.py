@@ -29,6 +29,7 @@ from klines_pipeline.klines.merge import CONFLICT_SCHEMA, disagreeing_symbols, m
 from klines_pipeline.klines.quality import RULES
 from klines_pipeline.klines.schema import slot
 from klines_pipeline.klines.truths import DayTables, what_is_wrong
+from klines_pipeline.stages import asked_again
 from klines_pipeline.stages.results import ArchivedDay, MergedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
 from klines_pipeline.storage.lake import Lake
@@ -71,8 +72,10 @@ def merge(
         interval=dataset.interval,
         checked_at=topped_up.now,
     )
+    old = read_table(lake, paths.klines, archives.market.schema)
+    asked_again.leave(lake, paths, old.filter(pl.col("symbol").is_in(configured)), merged.klines, at=topped_up.now)
     day = _Day(
-        _with_others(merged.klines, read_table(lake, paths.klines, archives.market.schema), configured),
+        _with_others(merged.klines, old, configured),
         _with_others(merged.conflicts, read_table(lake, paths.conflicts, CONFLICT_SCHEMA), configured),
         _with_others(certificates, _others_certified(lake, paths, dataset), configured),
     )

@@ -9,10 +9,11 @@ from polars.testing import assert_frame_equal
 from klines_pipeline import load
 from klines_pipeline.domain.utc_day import from_microseconds
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline.stages.ingest import Ingest, Stage
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import certificate, make_dataset, read_day
 from klines_pipeline_tests.faults.archives import key_of, rewrite
-from klines_pipeline_tests.faults.conftest import Runner, asked_klines, assert_good
+from klines_pipeline_tests.faults.conftest import Runner, asked_klines, assert_good, impatient
 from klines_pipeline_tests.faults.lakes import table_files
 
 DAY = "2025-03-03"
@@ -145,3 +146,16 @@ def test_a_symbol_that_rest_no_longer_knows_has_withdrawn_nothing(
 
     assert certificate(lake, "BTCUSDT", DAY)["from_rest"] == 1
     assert now(lake).height == 1440
+
+
+def test_a_row_is_known_until_the_merge_that_drops_it(late: EmbeddedExchange, run: Runner, lake: Lake) -> None:
+    late.revise(BTC)
+    only = Ingest(lake, impatient(late), DATASET, stages=[Stage.VISION, Stage.REST], log=lambda _: None)
+    assert_good(only.days([date(2025, 3, 3)]))
+    assert read_day(lake, "rest_klines", DAY).height == 1439
+    late.set_clock(CAME + timedelta(hours=1))
+
+    assert_good(run(DATASET, DAY))
+
+    [kept] = read_day(lake, "ledger/superseded", DAY)["superseded_at"].to_list()
+    assert (now(lake).height, kept) == (1439, CAME + timedelta(hours=1))
