@@ -33,7 +33,7 @@ def record(lake: Lake, paths: DayPaths, judged: Iterable[ArchiveEntry]) -> None:
         return
     ledger = pl.concat([before, pl.DataFrame(rows, QUARANTINE_SCHEMA)])
     unique = ledger.unique(["symbol", "revision"], keep="last", maintain_order=True).sort("symbol", "revision")
-    lake.publish(paths.quarantine, to_parquet(unique))
+    lake.publish(paths.quarantine, to_parquet(unique), under=paths)
 
 
 def _row(held: Mapping[str, Any] | None, entry: ArchiveEntry) -> dict[str, Any] | None:
@@ -73,7 +73,7 @@ def mend(lake: Lake, paths: DayPaths, entries: Iterable[ArchiveEntry], seen: See
         ledger = pl.concat(
             [read_table(lake, paths.quarantine, QUARANTINE_SCHEMA), pl.DataFrame(rows, QUARANTINE_SCHEMA)]
         )
-        lake.publish(paths.quarantine, to_parquet(ledger.sort("symbol", "revision")))
+        lake.publish(paths.quarantine, to_parquet(ledger.sort("symbol", "revision")), under=paths)
         losses.record(lake, paths, "quarantine", since)
 
 
