@@ -95,8 +95,10 @@ def average_price_lies_between_low_and_high(tables: DayTables) -> pl.DataFrame:
 
 @rule(Severity.WARN, "archive refused")
 def archive_matches_checksum(tables: DayTables) -> pl.DataFrame:
-    """Every published archive was whole and equalled its .CHECKSUM. Remedy: see `state` in the archives ledger; the
-    archive is fetched again when the exchange rewrites it, and REST fills the day meanwhile."""
+    """Every published archive was whole and equalled its .CHECKSUM, and a lake on a disk still holds those bytes: 256
+    MB a check are looked at. Remedy: see `state` in the archives ledger; the archive is fetched again when the
+    exchange rewrites it, and REST fills the day meanwhile. If the ledger says `ok`, delete the archive under vision/
+    and materialize the day again: it is downloaded anew."""
     newer = pl.col("error").fill_null("").str.contains(NEWER_VERSION, literal=True)
     return by_symbol(tables.archives, pl.col("state").is_in(list(UNUSABLE)) | newer)
 

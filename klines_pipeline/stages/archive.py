@@ -3,7 +3,7 @@
 Split in two so that the next days download while this one is merged: `begin` submits, `finish` collects.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -24,15 +24,19 @@ from klines_pipeline.klines.ledgers import (
 from klines_pipeline.klines.schema import VISION
 from klines_pipeline.klines.sieve import Sieved, sieve
 from klines_pipeline.stages import quarantine, versions
+from klines_pipeline.stages.history import History, Seen
 from klines_pipeline.stages.results import ArchivedDay
 from klines_pipeline.stages.verdict import (
     FETCHED,
     SETTLED,
+    Extent,
     absent,
     as_listed,
     extents_of,
     is_due_again,
+    is_put_off,
     judge,
+    version_of,
     without_listing,
 )
 from klines_pipeline.storage.lake import Lake
@@ -64,6 +68,7 @@ class PendingDay:
     now: datetime
     entries: Mapping[str, ArchiveEntry]
     published: Mapping[str, PublishedArchive]
+    seen: Seen
     downloads: Mapping[str, "Future[FetchedArchive]"]
     failed: Mapping[str, str]
     asked: str | None = None
@@ -83,11 +88,13 @@ def begin(
 ) -> PendingDay:
     """Decide for each symbol, and start the downloads that are needed. `now` is the exchange's time."""
     entries = _of_those_meant(dataset, day, load_entries(lake, dataset, day), survey)
+    history = History(lake, market, dataset, day)
+    seen = history.seen(entries.values())
     published = {name: found for name in dataset.symbols if (found := survey.published.get((name, day)))}
     downloads, failed = dict[str, Future[FetchedArchive]](), dict[str, str]()
     for symbol in dataset.symbols:
         key = market.archive.key(symbol, dataset.interval, day)
-        known = entries.get(symbol) or absent(symbol, key)
+        known = entries.get(symbol) or history.recalled(symbol, key, seen.get(symbol, ())) or absent(symbol, key)
         error = survey.failed.get(symbol) if day < now.date() else None
         if error is not None:
             entries[symbol] = without_listing(known, str(error), error.http_status)
@@ -98,7 +105,7 @@ def begin(
         listed = published.get(symbol)
         if listed and (_is_doubted(known, now) or not versions.is_taken_in(lake, known, listed)):
             downloads[symbol] = work.pool.submit(market.archive.fetch, key, dataset.interval, work.new_file)
-    return PendingDay(day, now, entries, published, downloads, failed, asked)
+    return PendingDay(day, now, entries, published, seen, downloads, failed, asked)
 
 
 def load_entries(lake: Lake, dataset: Dataset, day: date) -> dict[str, ArchiveEntry]:
@@ -136,17 +143,20 @@ def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, wo
         fetched[symbol] = replace(fetched[symbol], state=ArchiveState.CORRUPT, error=problem)
     rows = sieve(parsed.frame, pending.day, VISION, nullable=market.nullable)
     extents = extents_of(rows.kept, dataset.interval)
-    judged = {
-        symbol: judge(pending.entries[symbol], got, pending.published[symbol], extents.get(symbol), now=pending.now)
+    judged = {symbol: _with(judge, pending, symbol, got, extents) for symbol, got in fetched.items()}
+    put_off = {
+        symbol: _with(version_of, pending, symbol, got, extents)
         for symbol, got in fetched.items()
+        if is_put_off(pending.entries[symbol], got)
     }
     kept = [symbol for symbol, got in fetched.items() if _is_of(judged[symbol], got)]
-    keeping = versions.Keeping(lake, market, dataset, pending.day, rows.kept)
-    known_to_new = [(pending.entries[symbol], judged[symbol], fetched[symbol]) for symbol in kept]
-    changes = list(work.keepers.map(lambda args: versions.keep(keeping, *args), known_to_new))
-    entries = {**pending.entries, **judged}
     paths = DayPaths.of(dataset, pending.day)
-    quarantine.record(lake, paths, [entry for _, entry, _ in known_to_new])
+    quarantine.mend(lake, paths, pending.entries.values(), pending.seen)
+    keeping = versions.Keeping(History(lake, market, dataset, pending.day), pending.seen, rows.kept)
+    had = [*put_off.values(), *(judged[symbol] for symbol in kept)]
+    changes = list(work.keepers.map(lambda entry: versions.keep(keeping, entry, fetched[entry.symbol]), had))
+    entries = {**pending.entries, **judged}
+    quarantine.record(lake, paths, had)
     versions.record(lake, paths.revisions, changes)
     _publish(lake, paths, entries, rows, kept, pending.asked)
     lost = {name: got.error or "" for name, got in fetched.items() if got.state is ArchiveState.UNAVAILABLE}
@@ -161,6 +171,18 @@ def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, wo
         rejected=rows.rejected.height,
         duplicates=rows.duplicates,
     )
+
+
+def _with(
+    verdict: Callable[..., ArchiveEntry],
+    pending: PendingDay,
+    symbol: str,
+    got: FetchedArchive,
+    extents: Mapping[str, Extent],
+) -> ArchiveEntry:
+    """A verdict on what was fetched, in the light of all that was known before."""
+    known, seen = pending.entries[symbol], pending.seen.get(symbol, ())
+    return verdict(known, got, pending.published[symbol], extents.get(symbol), now=pending.now, seen=seen)
 
 
 def _is_of(entry: ArchiveEntry, got: FetchedArchive) -> bool:

@@ -25,6 +25,7 @@ from klines_pipeline.klines.merge import CONFLICT_SCHEMA, disagreeing_symbols, m
 from klines_pipeline.klines.quality import RULES
 from klines_pipeline.klines.schema import slot
 from klines_pipeline.klines.truths import DayTables, what_is_wrong
+from klines_pipeline.stages import asked_again
 from klines_pipeline.stages.made_from import digest_of_inputs
 from klines_pipeline.stages.results import ArchivedDay, MergedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
@@ -67,6 +68,8 @@ def merge(
         interval=dataset.interval,
         checked_at=topped_up.now,
     )
+    ours = before.klines.filter(pl.col("symbol").is_in(configured))
+    asked_again.leave(lake, paths, ours, merged.klines, at=topped_up.now)
     day = _Day(
         _with_others(merged.klines, before.klines, configured),
         _with_others(merged.conflicts, before.conflicts, configured),

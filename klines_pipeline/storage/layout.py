@@ -96,6 +96,11 @@ class DayPaths:
         return self._part("rest_klines")
 
     @property
+    def superseded(self) -> str:
+        """Ledger of rows as REST gave them once and no longer does."""
+        return self._part("ledger/superseded")
+
+    @property
     def archives(self) -> str:
         """Ledger, one row a symbol."""
         return self._part("ledger/archives")
@@ -119,6 +124,11 @@ class DayPaths:
     def quarantine(self) -> str:
         """Ledger, one row a version of an archive that was not verified when it was seen."""
         return self._part("ledger/quarantine")
+
+    @property
+    def losses(self) -> str:
+        """Ledger of what was lost of the other ledgers and cannot be told again."""
+        return self._part("ledger/losses")
 
     @property
     def rejected(self) -> str:

@@ -27,6 +27,15 @@ _FILES_PER_SCAN = 512
 """Of so many files, one that is damaged or gone lets the others be read one by one: in S3 that costs 4 x the CPU."""
 _READERS = 16
 _FILE = "__file"
+_LOST_WITH = {
+    "ledger/revisions": "when each version of an archive was seen, but for the one in use",
+    "ledger/quarantine": "since when archives that came without a valid checksum are verified",
+    "ledger/superseded": "klines that REST once gave and the exchange has withdrawn since",
+    "ledger/losses": "what is known to be unknown of the past",
+    "ledger/slices": "when REST was asked, and what it answered then",
+    "rest_klines": "what REST gave and when: it is asked again, and may say something else today",
+}
+"""By table, what no other file tells."""
 _REPEATING = ["symbol", "source", "revision", "ingested_at"]
 """Columns worth a dictionary. Spot prices are not: BTCUSDT 1m takes 49.9 B a row with one, 45.2 without."""
 
@@ -89,8 +98,17 @@ def decode(lake: Lake, path: str, content: bytes, schema_for: Callable[[pl.DataF
 
 
 def _damaged(lake: Lake, path: str, error: BaseException) -> DamagedFileError:
-    return DamagedFileError(
-        f"{lake.uri(path)} is damaged ({str(error).splitlines()[0]}). Delete it, then materialize the day again."
+    return DamagedFileError(f"{lake.uri(path)} is damaged ({str(error).splitlines()[0]}). {_remedy(path)}")
+
+
+def _remedy(path: str) -> str:
+    """What to do, and what that loses where nothing can tell it again."""
+    lost = next((words for table, words in _LOST_WITH.items() if path.startswith(f"{table}/")), None)
+    if lost is None:
+        return "Delete it, then materialize the day again."
+    return (
+        f"Restore it from a backup if you have one. Deleting it loses {lost}; then materialize the day again, and "
+        "all that can be told again is."
     )
 
 

@@ -4,7 +4,7 @@ A range of days is one run, streamed day after day; one day is the special case.
 kill, a run asks only for what the lake has not.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import date
 
 import dagster as dg
@@ -49,16 +49,12 @@ def build_assets(dataset: Dataset, words: MarketWords) -> dg.AssetsDefinition:
         opened, days = lake.open(), days_of(context.partition_keys)
         ingest = Ingest(opened, exchanges.market(dataset), dataset, stages=steps, log=context.log.info)
         reports = (_ingested(opened, dataset, result) for result in ingest.days(days))
-        shown = with_pictures(reports, opened, dataset, _pictured(context.run, days))
+        comes_often = kind_of_run(context.run) is Kind.FRESHNESS
+        shown = reports if comes_often else with_pictures(reports, opened, dataset)
         keys = [asset_key(dataset, stage) for stage in stages]
         yield from report(context, keys, shown, retry_seconds=exchanges.retry_seconds)
 
     return ingest_days
-
-
-def _pictured(run: dg.DagsterRun, days: Sequence[date]) -> date | None:
-    """The run's last day; none of a run that comes every few minutes."""
-    return None if not days or kind_of_run(run) is Kind.FRESHNESS else days[-1]
 
 
 def _ingested(lake: Lake, dataset: Dataset, result: DayResult) -> DayReport:

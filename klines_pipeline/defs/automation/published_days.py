@@ -1,5 +1,7 @@
 """Sensors: what is watched, how often, and the runs that follow. The watching is `stages`' affair."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from klines_pipeline.defs.automation.ticks import answered, sensor
@@ -8,6 +10,7 @@ from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.protocols import MarketWords
+from klines_pipeline.klines.arrivals import NOBODY_WAITS_LONGER
 from klines_pipeline.stages.watching.published_days import watch
 
 _SECONDS = 60
@@ -38,9 +41,11 @@ def _description(dataset: Dataset, words: MarketWords, automation: Automation) -
             f"Requests each day of {dataset} once it has ended on the exchange's clock, which is asked each minute; "
             f"{dataset.exchange} has no archives to wait for. {history}"
         )
+    hours = NOBODY_WAITS_LONGER / timedelta(hours=1)
     return (
         f"Requests each day of {dataset} when its archives appear; each minute it lists what is published. A day is "
         f"begun once all of its symbols are, or {automation.straggler_share:.0%} of them and "
-        f"{automation.straggler_hours:g} hours have passed; those that come later are merged later, in few runs. "
+        f"{automation.straggler_hours:g} hours have passed since the first, or {hours:g} hours whoever is missing; "
+        f"those that come later are merged later, in few runs. "
         f"{history} A tick without a run says what it waits for."
     )

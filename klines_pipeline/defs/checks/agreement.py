@@ -15,6 +15,7 @@ from klines_pipeline.defs.checks.quality import check_specs, run_days
 from klines_pipeline.defs.checks.results import comparison_result
 from klines_pipeline.defs.keys import asset_key, op_name, resampled_key
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.unpublished import materializes
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.wanted import Kind
@@ -82,4 +83,4 @@ def _of_resampled(dataset: Dataset, interval: Interval) -> dg.AssetChecksDefinit
 
 def _may_ask(context: dg.AssetCheckExecutionContext) -> bool:
     is_requested = kind_of_run(context.run) not in (None, Kind.FRESHNESS)
-    return is_requested or not context.job_def.asset_layer.executable_asset_keys
+    return is_requested or not materializes(context)

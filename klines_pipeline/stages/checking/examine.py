@@ -15,6 +15,7 @@ from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA
 from klines_pipeline.klines.quality import RULES, due_time, examine, last_closes, table_is_what_was_certified
 from klines_pipeline.klines.schema import KLINE_SCHEMA
 from klines_pipeline.klines.truths import CLOSES, DayTables
+from klines_pipeline.stages.checking.mirror import MirrorLook
 from klines_pipeline.stages.seal import flaw
 from klines_pipeline.storage.described import read_described, read_digested
 from klines_pipeline.storage.lake import Lake
@@ -70,11 +71,12 @@ def _days(lake: Lake, dataset: Dataset, days: Sequence[date], cadence: timedelta
     """Each day, in order. What looks like damage is looked at again while no run can be publishing the day."""
     newest = max(stored_days(lake, "ledger/certificates", *dataset.prefix, str(dataset.interval)), default=date.min)
     last: _Seen | None = None
+    mirror = MirrorLook(lake)
     for day in days:
         before = day - timedelta(days=1)
         known = last is not None and last.tables.day == before
         closes = last_closes(last.tables.klines) if last and known else _closes_of(lake, dataset, before)
-        see = partial(_see, lake, dataset, day, closes, cadence, is_over=day < newest)
+        see = partial(_see, mirror, dataset, day, closes, cadence, is_over=day < newest)
         seen = see()
         if seen.is_damaged:
             with lake.locked(DayPaths.of(dataset, day)):
@@ -91,13 +93,15 @@ def _closes_of(lake: Lake, dataset: Dataset, day: date) -> pl.DataFrame:
         return CLOSES.to_frame()
 
 
-def _see(lake: Lake, dataset: Dataset, day: date, closes: pl.DataFrame, cadence: timedelta, *, is_over: bool) -> _Seen:
+def _see(
+    mirror: MirrorLook, dataset: Dataset, day: date, closes: pl.DataFrame, cadence: timedelta, *, is_over: bool
+) -> _Seen:
     """One day's files; it is over once the lake has a later one."""
-    paths = DayPaths.of(dataset, day)
+    lake, paths = mirror.lake, DayPaths.of(dataset, day)
     try:
         certificates, metadata = read_described(lake, paths.certificates, CERTIFICATE_SCHEMA)
         klines, digest = read_digested(lake, paths.klines)
-        archives = read_table(lake, paths.archives, ARCHIVE_SCHEMA)
+        archives = mirror.seen(read_table(lake, paths.archives, ARCHIVE_SCHEMA))
     except DamagedFileError as error:
         unknown = DayTables(day, KLINE_SCHEMA.to_frame(), certificates=CERTIFICATE_SCHEMA.to_frame())
         return _Seen(unknown, {}, illegible=str(error))
