@@ -26,9 +26,11 @@ from klines_pipeline.klines.ledgers import (
     SliceEntry,
 )
 from klines_pipeline.klines.merge import CONFLICT_SCHEMA, disagreeing_symbols, merge_klines
+from klines_pipeline.klines.merges import Change
 from klines_pipeline.klines.quality import RULES
 from klines_pipeline.klines.schema import slot
 from klines_pipeline.klines.truths import DayTables, what_is_wrong
+from klines_pipeline.stages import merges
 from klines_pipeline.stages.results import ArchivedDay, MergedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
 from klines_pipeline.storage.lake import Lake
@@ -71,8 +73,12 @@ def merge(
         interval=dataset.interval,
         checked_at=topped_up.now,
     )
+    old = read_table(lake, paths.klines, archives.market.schema)
+    before, grid = old.filter(pl.col("symbol").is_in(configured)), slot(dataset.interval.microseconds)
+    change = Change(before.with_columns(grid), merged.klines, rest.with_columns(grid), ["symbol", "slot"])
+    merges.record(lake, paths, change, archived, topped_up)
     day = _Day(
-        _with_others(merged.klines, read_table(lake, paths.klines, archives.market.schema), configured),
+        _with_others(merged.klines, old, configured),
         _with_others(merged.conflicts, read_table(lake, paths.conflicts, CONFLICT_SCHEMA), configured),
         _with_others(certificates, _others_certified(lake, paths, dataset), configured),
     )

@@ -120,6 +120,11 @@ class DayPaths:
         return self._part("ledger/quarantine")
 
     @property
+    def merges(self) -> str:
+        """Ledger, one row each time another version of a symbol's archive came into the table."""
+        return self._part("ledger/merges")
+
+    @property
     def rejected(self) -> str:
         """Rows that could not be klines of the day."""
         return self._part("ledger/rejected")
