@@ -104,6 +104,21 @@ class Known(NamedTuple):
         used = told.filter(pl.col("revision") > 0).select(*_DAY, "revision")
         return pl.concat([used, verified.select(used.columns)])
 
+    def lost(self, state: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+        """(date, symbol, revision) of which a version in force then, or one before the table's, is not in the ledger.
+
+        `state` tells the `revision` and the newest `ingested_at` the table has of each symbol-day.
+        """
+        used = self.in_force(instant).join(state, on=_DAY, how="semi")
+        unnamed = used.join(self.versions, on=[*_DAY, "revision"], how="anti")
+        missing = state.join(unnamed, on=_DAY, how="semi")
+        named = self.versions.join(state.select(*_DAY, pl.col("revision").alias("now")), on=_DAY)
+        older = named.filter(pl.col("revision") < pl.col("now")).group_by(_DAY).agg(pl.len().alias("older"))
+        unlisted = state.join(self.merges, on=_DAY, how="anti").filter(pl.col("ingested_at") > instant)
+        counted = unlisted.join(older, on=_DAY, how="left").with_columns(pl.col("older").fill_null(0))
+        guessed = counted.filter(pl.col("older") < pl.col("revision") - 1)
+        return pl.concat([part.select(*_DAY, "revision") for part in (missing, guessed)]).sort(_DAY)
+
     def answers(self, rest: pl.DataFrame, instant: datetime) -> pl.DataFrame:
         """What of REST's rows, with their `date`, the table had or would have had without an archive."""
         later = self.merges.filter(pl.col("merged_at") > instant).group_by(_DAY).agg(pl.col("answers_since").min())

@@ -53,14 +53,16 @@ def scan(
         columns: some of the table's columns; all by default.
         resampled: read the klines computed from a finer table instead of the exchange's own.
         require_complete: raise IncompleteError unless every day's certificate says complete or explained.
-        as_of: the table as it was known at that moment: archives rewritten since have their rows of then, and what was
-            not there yet is not there. A day, `2024-03-01`, is its first instant.
+        as_of: the table as it was at that moment: archives rewritten since have their rows of then, and what was not
+            there yet is not there. A day, `2024-03-01`, is its first instant. It is looked up when collected, so the
+            same frame gives the same rows ever after.
         lake: the lake's root; by default the one of klines.yaml or KLINES_LAKE.
 
     Raises:
         ConfigurationError: a name, date or column that cannot be; or nothing of it is in the lake.
         IncompleteError: see `require_complete`.
-        DamagedFileError: `as_of` needs a version of an archive whose bytes are no longer in the lake.
+        DamagedFileError: `as_of` needs a version of an archive, or a ledger, that is no longer in the lake; of `scan`
+            when it is collected.
     """
     wanted = [symbols] if isinstance(symbols, str) else list(symbols)
     if not wanted:
@@ -105,7 +107,7 @@ def _known_at(
     """Rows of then. Imported late: opening old archives takes the exchange's reader, and with it two HTTP clients."""
     from klines_pipeline.query.as_of import AsOf
 
-    return AsOf(lake, where, symbols, instant, schema).rows(days)
+    return AsOf(lake, where, symbols, instant, schema).scan(days)
 
 
 def load(
@@ -153,21 +155,35 @@ def load(
 
 
 def moment_of(value: Moment, name: str) -> datetime:
-    """Any accepted form of a moment as an aware UTC datetime."""
+    """Any accepted form of a moment as an aware UTC datetime. A text is a calendar date, YYYY-MM-DD, alone or followed
+    by `T` or a space and a time of ISO 8601.
+    """
     if isinstance(value, str):
-        if "T" not in value and " " not in value:
-            return day_start(parse_day(value, where=name))
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ConfigurationError(f"{name}: {value!r} is not an ISO time such as 2024-01-01T12:30.") from None
+        value = _read_moment(value, name)
     if not isinstance(value, date):
         raise ConfigurationError(
             f"{name}: {value!r} is no moment. Give a date or an ISO time such as 2024-01-01T12:30."
         )
     if not isinstance(value, datetime):
         return day_start(value)
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ConfigurationError(
+            f"{name}: {value.isoformat()} is in UTC not within the years 1 to 9999. Give a moment that is, such as "
+            "2024-01-01T12:30."
+        ) from None
+
+
+def _read_moment(text: str, name: str) -> datetime:
+    day, separator, _ = text.replace(" ", "T").partition("T")
+    if not separator:
+        return day_start(parse_day(text, where=name))
+    try:
+        parse_day(day)
+        return datetime.fromisoformat(text)
+    except (ConfigurationError, ValueError):
+        raise ConfigurationError(f"{name}: {text!r} is not an ISO time such as 2024-01-01T12:30.") from None
 
 
 def _instant(as_of: Moment | None, *, resampled: bool, require_complete: bool) -> datetime | None:

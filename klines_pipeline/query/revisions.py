@@ -10,7 +10,7 @@ import polars as pl
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import ConfigurationError, UnknownNameError
 from klines_pipeline.klines.changes import CHANGE_SCHEMA, changed_values
-from klines_pipeline.query.as_of import market_of, versions_in, versions_of
+from klines_pipeline.query.history import market_of, versions_in, versions_of
 from klines_pipeline.stages.kept_archives import KeptArchives
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import stored_days

@@ -1,0 +1,84 @@
+"""What the ledgers tell of the past of a table of klines: versions of archives seen, and when which was merged."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import polars as pl
+
+from klines_pipeline.domain.errors import DamagedFileError
+from klines_pipeline.exchanges.protocols import Market
+from klines_pipeline.exchanges.registry import connect, words_of
+from klines_pipeline.klines.ledgers import MERGE_SCHEMA, QUARANTINE_SCHEMA, REVISION_SCHEMA
+from klines_pipeline.klines.merges import Known
+from klines_pipeline.query.tables import collect_days, scan_days
+from klines_pipeline.stages.kept_archives import Version
+from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import day_file
+from klines_pipeline.storage.tables import stored_days
+
+REVISIONS, _QUARANTINE, _MERGES = "ledger/revisions", "ledger/quarantine", "ledger/merges"
+_KEY = ["date", "symbol"]
+VERSION = pl.Schema({name: dtype for name, dtype in REVISION_SCHEMA.items() if name != "date"})
+"""The ledger's columns but for the date, which the files' folders tell too."""
+_BACKUP = "Bring it back from a backup: nothing else tells what the table held before."
+
+
+def market_of(where: Sequence[str]) -> Market:
+    """The market whose archives are to be opened; it is asked nothing, and closed by the caller."""
+    exchange, market = where[:2]
+    words_of(exchange, market)
+    return connect(exchange, market, {})
+
+
+def versions_in(rows: pl.DataFrame) -> list[Version]:
+    """Rows of the revisions ledger as versions."""
+    return [Version(*row) for row in rows.select(Version._fields).iter_rows()]
+
+
+def ledgers_of(lake: Lake, where: tuple[str, str, str], days: Sequence[date], symbols: Sequence[str]) -> Known:
+    """Merges and versions of these days; DamagedFileError where a ledger cannot be read."""
+    merges = _ledger(lake, where, _MERGES, MERGE_SCHEMA, days).filter(pl.col("symbol").is_in([*symbols]))
+    return Known(merges, versions_of(lake, where, days, symbols))
+
+
+def versions_of(
+    lake: Lake, where: tuple[str, str, str], days: Sequence[date], symbols: Sequence[str] = ()
+) -> pl.DataFrame:
+    """The revisions ledger of these days with their `date`, and `verified_at`: null for a version that never was."""
+    seen = _ledger(lake, where, REVISIONS, VERSION, days)
+    late = _ledger(lake, where, _QUARANTINE, QUARANTINE_SCHEMA, days)
+    return verified(seen.filter(pl.col("symbol").is_in([*symbols])) if symbols else seen, late)
+
+
+def verified(seen: pl.DataFrame, late: pl.DataFrame) -> pl.DataFrame:
+    """Versions with `verified_at`; `late`: the ledger of those that were not verified when they were seen."""
+    held = late.select(*_KEY, "revision", "sha256", pl.col("verified_at").alias("late"), pl.lit(1).alias("held"))
+    joined = seen.join(held, on=[*_KEY, "revision", "sha256"], how="left", maintain_order="left")
+    verified_at = pl.when(pl.col("held").is_null()).then("seen_at").otherwise("late").alias("verified_at")
+    return joined.select(*_KEY, *VERSION.names()[1:], verified_at)
+
+
+def check_known(lake: Lake, where: tuple[str, str, str], known: Known, state: pl.DataFrame, instant: datetime) -> None:
+    """DamagedFileError unless the versions of then are in the ledger. `state`: see `Known.lost`."""
+    lost = known.lost(state, instant)
+    for day, symbol, revision in lost.iter_rows():
+        raise DamagedFileError(
+            f"{lake.uri(day_file(REVISIONS, *where, day))} does not tell of every version of {symbol} before revision "
+            f"{revision}, which the table has since. {_BACKUP}"
+        )
+
+
+def _ledger(
+    lake: Lake, where: tuple[str, str, str], table: str, schema: pl.Schema, days: Sequence[date]
+) -> pl.DataFrame:
+    held = sorted(set(days) & set(stored_days(lake, table, *where)))
+    rows = scan_days(lake, table, *where, days=held, schema=schema)
+    try:
+        return collect_days(rows, lake, table, where, days=held, schema=schema)
+    except DamagedFileError as error:
+        raise with_backup(error) from None
+
+
+def with_backup(error: DamagedFileError) -> DamagedFileError:
+    """A ledger that no run writes anew has another remedy than a table."""
+    return DamagedFileError(f"{str(error).partition('. ')[0]}. {_BACKUP}")
