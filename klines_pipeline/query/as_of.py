@@ -23,6 +23,7 @@ from klines_pipeline.query.tables import collect_days, scan_days
 from klines_pipeline.stages.kept_archives import KeptArchives
 from klines_pipeline.stages.symbols.life_table import known_sizes
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import day_file
 from klines_pipeline.storage.tables import stored_days
 
 _TABLE, _REST = "klines", "rest_klines"
@@ -74,7 +75,7 @@ class AsOf:
         ]).unique()  # fmt: skip
         if changed.is_empty():
             return lying.select(columns)
-        check_known(self.lake, self.where, known, state.join(changed, on=_KEY, how="semi"), self.instant)
+        check_known(known, state.join(changed, on=_KEY, how="semi"), self.instant, self._revisions)
         rebuilt = self._rebuilt(changed, known).filter(keep)
         return pl.concat([lying.join(changed, on=_KEY, how="anti").select(columns), rebuilt.select(columns)])
 
@@ -82,6 +83,9 @@ class AsOf:
         """Of each symbol-day in the table: the newest row's `ingested_at`, and the `revision` in it."""
         newest = pl.col("ingested_at", "revision").max()
         return self._collect(lambda: self._scan(_TABLE, days).group_by(_KEY).agg(newest), days)
+
+    def _revisions(self, day: date) -> str:
+        return self.lake.uri(day_file("ledger/revisions", *self.where, day))
 
     def _rebuilt(self, changed: pl.DataFrame, known: Known) -> pl.DataFrame:
         """The symbol-days that changed, merged from what was known at the instant."""

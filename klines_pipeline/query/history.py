@@ -1,6 +1,6 @@
-"""What the ledgers tell of the past of a table of klines: versions of archives seen, and when which was merged."""
+"""What the ledgers tell of the past of a table: versions of archives seen, and when which was merged."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 
 import polars as pl
@@ -13,10 +13,9 @@ from klines_pipeline.klines.merges import Known
 from klines_pipeline.query.tables import collect_days, scan_days
 from klines_pipeline.stages.kept_archives import Version
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import day_file
 from klines_pipeline.storage.tables import stored_days
 
-REVISIONS, _QUARANTINE, _MERGES = "ledger/revisions", "ledger/quarantine", "ledger/merges"
+_REVISIONS, _QUARANTINE, _MERGES = "ledger/revisions", "ledger/quarantine", "ledger/merges"
 _KEY = ["date", "symbol"]
 VERSION = pl.Schema({name: dtype for name, dtype in REVISION_SCHEMA.items() if name != "date"})
 """The ledger's columns but for the date, which the files' folders tell too."""
@@ -45,7 +44,7 @@ def versions_of(
     lake: Lake, where: tuple[str, str, str], days: Sequence[date], symbols: Sequence[str] = ()
 ) -> pl.DataFrame:
     """The revisions ledger of these days with their `date`, and `verified_at`: null for a version that never was."""
-    seen = _ledger(lake, where, REVISIONS, VERSION, days)
+    seen = _ledger(lake, where, _REVISIONS, VERSION, days)
     late = _ledger(lake, where, _QUARANTINE, QUARANTINE_SCHEMA, days)
     return verified(seen.filter(pl.col("symbol").is_in([*symbols])) if symbols else seen, late)
 
@@ -58,13 +57,14 @@ def verified(seen: pl.DataFrame, late: pl.DataFrame) -> pl.DataFrame:
     return joined.select(*_KEY, *VERSION.names()[1:], verified_at)
 
 
-def check_known(lake: Lake, where: tuple[str, str, str], known: Known, state: pl.DataFrame, instant: datetime) -> None:
-    """DamagedFileError unless the versions of then are in the ledger. `state`: see `Known.lost`."""
-    lost = known.lost(state, instant)
-    for day, symbol, revision in lost.iter_rows():
+def check_known(known: Known, state: pl.DataFrame, instant: datetime, ledger: Callable[[date], str]) -> None:
+    """DamagedFileError unless the versions of then are in the ledger, whose address is given by day. `state`: see
+    `Known.lost`.
+    """
+    for day, symbol, revision in known.lost(state, instant).iter_rows():
         raise DamagedFileError(
-            f"{lake.uri(day_file(REVISIONS, *where, day))} does not tell of every version of {symbol} before revision "
-            f"{revision}, which the table has since. {_BACKUP}"
+            f"{ledger(day)} does not tell of every version of {symbol} up to revision {revision}, which the table has "
+            f"since. {_BACKUP}"
         )
 
 

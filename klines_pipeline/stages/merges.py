@@ -34,9 +34,9 @@ def record(
     topped_up: ToppedUpDay | ToppedUpFunding,
 ) -> None:
     """Note what the change brings; answers given before the run began are told of as late."""
-    if change.before.is_empty():
-        change = change._replace(is_lost=lake.size(paths.certificates) is not None)
     known = read_table(lake, paths.merges, MERGE_SCHEMA)
+    if change.before.is_empty():
+        change = change._replace(is_lost=not known.is_empty() or lake.size(paths.certificates) is not None)
     ledger = with_merge(known, change, began=archived.now, at=_last_heard(archived, topped_up))
     if ledger is not known:
         lake.publish(paths.merges, to_parquet(ledger))
