@@ -22,7 +22,7 @@ from klines_pipeline_tests.query.stories import (
 )
 
 FEW = settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-MANY = settings(FEW, max_examples=60, derandomize=False)
+MANY = settings(FEW, max_examples=40, derandomize=False)
 KLINES = st.lists(st.sampled_from(sorted(HAPPENINGS)), min_size=3, max_size=7)
 FUNDING = st.lists(st.sampled_from(sorted(FUNDING_HAPPENINGS)), min_size=3, max_size=7)
 
@@ -63,6 +63,7 @@ def test_funding_of_the_past_stays_as_it_was(happenings: Sequence[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @given(KLINES)
 @MANY
 def test_klines_of_the_past_stay_as_they_were_in_many_stories(happenings: Sequence[str]) -> None:
@@ -70,6 +71,7 @@ def test_klines_of_the_past_stay_as_they_were_in_many_stories(happenings: Sequen
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @given(FUNDING)
 @MANY
 def test_funding_of_the_past_stays_as_it_was_in_many_stories(happenings: Sequence[str]) -> None:
