@@ -49,6 +49,7 @@ screenshots: .venv/dev ## the pictures of the UI in docs/, taken anew
 bench: .venv/dev ## throughput as ratios in one run, and what a sensor tick costs
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.sensor_tick
+	$(BIN)/python -m benchmarks.s3_ticks --days 600
 
 lock: .venv/dev ## resolve the two locks anew; they record hashes and no hosts
 	$(LOCK) --group build --output-file requirements.txt

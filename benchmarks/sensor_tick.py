@@ -108,7 +108,7 @@ def main() -> None:
     late = symbols[:: round(1 / LATE_SHARE)]
     start = NEWEST - timedelta(days=options.days - 1)
     here, there = multiprocessing.get_context("spawn").Pipe()
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(options.symbols, there))
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(options.symbols, there), daemon=True)
     server.start()
     environment = here.recv()
     print(f"{options.symbols} symbols, {options.days} days".ljust(38), " list  rest  seconds  cursor  runs  days")

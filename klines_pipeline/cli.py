@@ -11,8 +11,8 @@ from klines_pipeline.commands.datasets import choose, configured, first_and_last
 from klines_pipeline.commands.printing import DAY, JSON, print_table
 from klines_pipeline.commands.revisions import show_revisions
 from klines_pipeline.commands.symbols import show_symbols
-from klines_pipeline.domain.errors import KlinesError, UnknownNameError
-from klines_pipeline.query.certificates import certificates, certified, is_settled, status, symbols_of
+from klines_pipeline.domain.errors import KlinesError
+from klines_pipeline.query.certificates import certificates, certified, check_symbols, is_settled, status, uncertified
 from klines_pipeline.settings import Settings
 from klines_pipeline.storage.lake import Lake
 
@@ -47,23 +47,21 @@ def show_certificate(
 ) -> None:
     """What is there, from where, and why anything is missing, per symbol and day.
 
-    Exit code 1 if anything is missing without evidence that the exchange itself has it not.
+    Exit code 1 if anything is missing without evidence that the exchange itself has it not, or a day was never looked
+    at.
     """
     first, last = first_and_last(day, start, end)
     settings = Settings.from_env()
     datasets = configured(settings)
     dataset = choose(datasets, certified(datasets), name)
-    rows = certificates(
-        Lake(settings.lake, settings.lake_options),
-        dataset,
-        first=first,
-        last=last,
-        symbols=[*symbols],
-    )
-    if symbols and rows.is_empty():
-        raise UnknownNameError("symbol", symbols[0], symbols_of(dataset), where=str(dataset))
+    lake = Lake(settings.lake, settings.lake_options)
+    rows = certificates(lake, dataset, first=first, last=last, symbols=[*symbols])
+    check_symbols(lake, dataset, symbols)
     print_table(rows, as_json=as_json)
-    sys.exit(0 if is_settled(rows) else 1)
+    lacking = uncertified(lake, dataset, rows, first=first, last=last, symbols=symbols)
+    for text in lacking:
+        click.echo(f"{dataset}: {text}", err=True)
+    sys.exit(0 if is_settled(rows) and not lacking else 1)
 
 
 @klines.command("exchange")
@@ -102,3 +100,7 @@ def main() -> None:
     except (KlinesError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

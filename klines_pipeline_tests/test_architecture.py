@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "klines_pipeline"
+TESTS = "klines_pipeline_tests"
 LONGEST_MODULE = 250
 
 LEVELS = {
@@ -51,6 +52,9 @@ LATE_IMPORTS = {
     "query.funding._known_at",
 }
 """Functions that import for a documented reason: readers without Dagster or HTTP clients, and optional extras."""
+PRIVATE_NAMES = {"defs.unpublished", "unpublished"}
+"""The package's module of what Dagster does not publish, and that of the tests."""
+STORAGES = {"event_log_storage", "run_storage", "schedule_storage", "daemon_cursor_storage"}
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc", "core", "handler", "processor"}
 
 _URL = re.compile(r"https?://[^\s'\"]")
@@ -127,6 +131,20 @@ def strangers_are_imported(module: Module) -> Iterator[str]:
     for name, line in module.imports():
         if module.room not in homes.get(name.partition(".")[0], {module.room}):
             yield f"{module.at(line)} imports {name}"
+
+
+def private_names_of_dagster_are_imported(module: Module) -> Iterator[str]:
+    """What Dagster does not publish stands in one module, with the reason."""
+    for name, line in module.imports():
+        if name.startswith("dagster._") and module.name not in PRIVATE_NAMES:
+            yield f"{module.at(line)} imports {name}"
+
+
+def storages_of_dagster_are_asked(module: Module) -> Iterator[str]:
+    """Nor does it publish what an instance keeps its things in."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and node.attr in STORAGES and module.name not in PRIVATE_NAMES:
+            yield f"{module.at(node.lineno)} asks {node.attr}"
 
 
 def domain_leaves_the_standard_library(module: Module) -> Iterator[str]:
@@ -268,6 +286,11 @@ PLANTED: dict[Rule, list[tuple[str, str]]] = {
         ("storage.x", "import pycurl"),
         ("exchanges.x", "from aiohttp import web"),
     ],
+    private_names_of_dagster_are_imported: [
+        ("defs.x", "from dagster._core.scheduler.instigation import TickStatus"),
+        ("defs.x", "def f():\n    import dagster._utils"),
+    ],
+    storages_of_dagster_are_asked: [("defs.x", "def f(instance):\n    return instance.run_storage.get_runs()")],
     domain_leaves_the_standard_library: [
         ("domain.x", "import polars as pl"),
         ("domain.x", "from pydantic import Field"),
@@ -315,16 +338,16 @@ PLANTED: dict[Rule, list[tuple[str, str]]] = {
 }
 
 
-def the_package() -> Iterator[Module]:
-    """Every module of it."""
-    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
-        yield Module(".".join(path.relative_to(ROOT / PACKAGE).with_suffix("").parts), path.read_text("utf-8"))
+def modules_of(folder: str) -> Iterator[Module]:
+    """Every module below a folder of the project, named from there."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        yield Module(".".join(path.relative_to(ROOT / folder).with_suffix("").parts), path.read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
 def package() -> list[Module]:
     """All modules, parsed once."""
-    return list(the_package())
+    return list(modules_of(PACKAGE))
 
 
 def named(rule: Rule) -> str:
@@ -366,6 +389,12 @@ def test_a_breach_would_be_seen(rule: Rule, name: str, source: str) -> None:
 )
 def test_what_is_allowed_is_no_breach(rule: Rule, name: str, source: str) -> None:
     assert list(rule(Module(name, source))) == []
+
+
+def test_tests_too_have_one_module_for_what_dagster_does_not_publish() -> None:
+    modules = [module for folder in (TESTS, "benchmarks") for module in modules_of(folder)]
+
+    assert [breach for module in modules for breach in private_names_of_dagster_are_imported(module)] == []
 
 
 def test_every_room_of_the_house_is_known(package: list[Module]) -> None:

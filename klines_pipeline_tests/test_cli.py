@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+import polars as pl
 import pytest
 
 from klines_pipeline import cli
@@ -20,6 +21,7 @@ from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.funding.dataset import funding_datasets
 from klines_pipeline.stages.funding.ingest import FundingIngest
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline_tests.conftest import Run, endpoints_of, make_dataset
 
 PARAGRAPH = "  - {{interval: {interval}, start: 2025-03-01, symbols: [BTCUSDT, 币安人生USDT]}}\n"
@@ -76,7 +78,7 @@ def test_status_is_one_json_object_a_dataset(klines: Command) -> None:
     [row] = [json.loads(line) for line in klines("status", "--json").out.splitlines()]
 
     assert (row["dataset"], row["days"], row["first"], row["last"]) == (DATASET.name, 3, "2025-03-01", "2025-03-04")
-    assert row["klines"] == 2 * 48
+    assert (row["klines"], row["missing_days"]) == (2 * 48, "2025-03-03")
 
 
 @pytest.mark.usefixtures("filled")
@@ -115,6 +117,10 @@ def test_a_certificate_shows_gap_reason_and_symbols_beyond_ascii(klines: Command
     [
         (["certificate", "BTCUSD"], "unknown symbol 'BTCUSD'. The nearest valid one is 'BTCUSDT'"),
         (["certificate", "--dataset", "binance/spot/klines_1m"], "The nearest valid one is 'binance/spot/klines_1h'"),
+        (["certificate", "BTCUSDT", "BTCUSDD"], "unknown symbol 'BTCUSDD'. The nearest valid one is 'BTCUSDT'"),
+        (["certificate", "--day", "2025-03-01", "--start", "2025-03-01"], "give one or the other"),
+        (["revisions", "--day", "2025-03-01", "--end", "2025-03-04"], "give one or the other"),
+        (["revisions", "--rows", "--all"], "a first version changed nothing: leave --all"),
         (["certificate", "--day", "2024-01-01"], "it has 2025-03-01 to 2025-03-04"),
         (["certificate", "--day", "1 March"], "'1 March' is not a date. Write it as YYYY-MM-DD"),
         (["statsu"], "No such command 'statsu'"),
@@ -225,6 +231,50 @@ def test_a_mistake_about_funding_is_a_sentence(funded: Command, words: list[str]
 
     assert (said.code, said.out) == (2, "")
     assert sentence in said.err
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--start", "2025-03-02", "--end", "2025-03-04"], "2025-03-03 not in the lake. Materialize"),
+        (["BTCUSDT", "--start", "2025-02-27", "--end", "2025-03-03"], "2025-02-27 to 2025-02-28 not in the lake."),
+        (["--start", "2025-03-02", "--end", "2025-04-01"], "2025-03-03, 2025-03-05 to 2025-03-31 not in the lake."),
+        ([], "2025-03-03 not in the lake."),
+    ],
+)
+def test_days_that_nobody_has_looked_at_are_named_and_the_exit_code_is_1(
+    klines: Command, words: list[str], said: str
+) -> None:
+    found = klines("certificate", *words)
+
+    assert found.code == 1
+    assert said in found.err
+    assert "BTCUSDT" in found.out
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("lost", ["the file", "the row"])
+def test_a_certificate_that_was_lost_is_missed(klines: Command, lake: Lake, lost: str) -> None:
+    path = Path(lake.base, DayPaths.of(DATASET, date(2025, 3, 1)).certificates)
+    rows = pl.read_parquet(path, hive_partitioning=False)
+    path.unlink()
+    if lost == "the row":
+        rows.filter(pl.col("symbol") != "BTCUSDT").write_parquet(path)
+
+    found = klines("certificate", "BTCUSDT", "--start", "2025-03-01", "--end", "2025-03-03")
+
+    text = "2025-03-01 not in the lake" if lost == "the file" else "BTCUSDT has no certificate of 2025-03-01. Material"
+    assert found.code == 1
+    assert text in found.err
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "klines_pipeline.cli", "status"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No dataset is configured." in done.stderr
 
 
 def test_an_empty_lake_has_a_status_and_no_certificate(klines: Command, lake: Lake) -> None:

@@ -36,6 +36,8 @@ def choose(datasets: Sequence[Dataset], known: Mapping[str, Known], name: str | 
 
 def first_and_last(day: date | None, start: date | None, end: date | None) -> tuple[date | None, date | None]:
     """--day, or [--start, --end), as the first and the last day meant."""
+    if day and (start or end):
+        raise ConfigurationError("--day is one day, --start and --end are a range: give one or the other.")
     if start and end and start >= end:
         raise ConfigurationError(f"--start {start} is not before --end {end}; the range is [start, end).")
     return day or start, day or (end - timedelta(days=1) if end else None)

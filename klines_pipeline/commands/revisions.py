@@ -8,6 +8,7 @@ import polars as pl
 
 from klines_pipeline.commands.datasets import choose, configured, first_and_last
 from klines_pipeline.commands.printing import DAY, JSON, print_table
+from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.query.certificates import certified
 from klines_pipeline.query.revisions import Asked, revised_values, revisions
 from klines_pipeline.settings import Settings
@@ -43,6 +44,10 @@ def show_revisions(
     One of funding is a month's, told by the month's first day.
     """
     first, last = first_and_last(day, start, end)
+    if as_rows and every:
+        raise ConfigurationError(
+            "--rows shows what a version changed, and a first version changed nothing: leave --all."
+        )
     settings = Settings.from_env()
     datasets = configured(settings)
     dataset = choose(datasets, certified(datasets), name)

@@ -10,6 +10,7 @@ KlinesError
  ├── BlockedError              451 or a firewall's 403 from REST: this address is not served
  ├── RejectedRequestError      the exchange refused the request itself (a -11xx code)
  ├── DamagedFileError          a file of the lake that is not what was written
+ │    └── NotCertifiedError    rows that no certificate was issued for
  ├── CorruptArchiveError       bytes that are not the archive they claim to be
  └── IncompleteError           a reader asked for complete data and the lake has none
 
@@ -111,6 +112,10 @@ class CorruptArchiveError(KlinesError):
 
 class DamagedFileError(KlinesError):
     """A file of the lake cannot be read, or is not what the ledger says it is."""
+
+
+class NotCertifiedError(DamagedFileError):
+    """Rows of the table are not those certified: damaged since, or published at this very moment."""
 
 
 class IncompleteError(KlinesError):

@@ -100,6 +100,16 @@ class SymbolFilter:
     def __post_init__(self) -> None:
         check_pattern(self.match or "")
 
+    def __str__(self) -> str:
+        """`quote USDT; exclude leveraged; contract perpetual; match ^BTC`: the same text for the same filter."""
+        given = {
+            "quote": ", ".join(sorted(self.quote)),
+            "exclude": ", ".join(sorted(self.exclude)),
+            "contract": self.contract,
+            "match": self.match,
+        }
+        return "; ".join(f"{name} {value}" for name, value in given.items() if value)
+
     def selects(self, facts: SymbolFacts) -> bool:
         """Whether a symbol belongs to it; `match` is searched anywhere in the symbol."""
         if self.quote and facts.quote not in self.quote:

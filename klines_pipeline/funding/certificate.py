@@ -130,6 +130,11 @@ def join_reasons(reasons: Iterable[Reason]) -> str | None:
     return "+".join(reason for reason in Reason if reason in given) or None
 
 
+def fingerprints(table: pl.DataFrame) -> dict[str, str]:
+    """Of each symbol's rows of a day, in the order they have."""
+    return {symbol: _fingerprint(rows) for symbol, rows in _rows_by_symbol(table).items()}
+
+
 def _rows_by_symbol(table: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """The table's rows, ascending, by symbol."""
     parts: dict[str, list[dict[str, Any]]] = {}

@@ -11,7 +11,8 @@ from klines_pipeline.domain.utc_day import day_end
 
 _STRAGGLERS_WAIT = timedelta(hours=1)
 """For each other, once the day is in the lake without them."""
-_NOBODY_WAITS_LONGER = timedelta(days=1)
+NOBODY_WAITS_LONGER = timedelta(days=1)
+"""Since the first archive: of a few symbols, any share of them may be all."""
 _ENOUGH = 50
 """Symbols looked at, of a bucket too slow for all of them, that speak for the others."""
 _EACH_TICK, _HOURLY = timedelta(days=1), timedelta(days=3)
@@ -61,7 +62,7 @@ def reason_to_begin(arrival: Arrival, automation: Automation, now: datetime) -> 
     if arrival.oldest is None or (arrival.unseen > looked_at < _ENOUGH):
         return None
     late = now - arrival.oldest
-    if not arrival.missing or late >= _NOBODY_WAITS_LONGER:
+    if not arrival.missing or late >= NOBODY_WAITS_LONGER:
         return _said(arrival)
     patience = min(_STRAGGLERS_WAIT, automation.patience) if arrival.held else automation.patience
     if arrival.published >= automation.straggler_share * arrival.seen and late >= patience:

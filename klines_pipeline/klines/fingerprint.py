@@ -1,6 +1,9 @@
 """A digest of a symbol-day's market values: the same for the same numbers, whatever their order, file or source."""
 
+from collections.abc import Iterator
+from datetime import date
 from hashlib import blake2b
+from typing import Any
 
 import polars as pl
 
@@ -12,21 +15,30 @@ _WORD = 8
 
 def fingerprints(frame: pl.DataFrame) -> dict[str, str]:
     """BLAKE2b-128 in hex for each symbol, over open_time and the market columns as little-endian 64-bit words."""
+    return {symbol: digest for (symbol,), digest in _digests(frame, ["symbol"])}
+
+
+def daily_fingerprints(frame: pl.DataFrame) -> dict[tuple[date, str], str]:
+    """The same of many days at once, by the `date` beside each row and its symbol."""
+    return {(day, symbol): digest for (day, symbol), digest in _digests(frame, ["date", "symbol"])}
+
+
+def _digests(frame: pl.DataFrame, key: list[str]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """By `key`, whose last column is the symbol."""
     words = (
-        frame.sort("symbol", "open_time")
+        frame.sort(*key, "open_time")
         .with_columns(pl.col("open_time").to_physical())
         .with_columns(pl.col(pl.Int64).fill_null(_NO_COUNT))
         .with_columns(pl.col(pl.Float64).fill_null(float("nan")) + 0.0)
     )
     columns = [_bytes_of(words[name]) for name in ("open_time", *market_names(frame))]
-    digests, start = dict[str, str](), 0
-    for symbol, rows in words.group_by("symbol", maintain_order=True).len().iter_rows():
-        digest = blake2b(symbol.encode(), digest_size=16)
+    start = 0
+    for *group, rows in words.group_by(key, maintain_order=True).len().iter_rows():
+        digest = blake2b(group[-1].encode(), digest_size=16)
         for column in columns:
             digest.update(column[_WORD * start : _WORD * (start + rows)])
-        digests[symbol] = digest.hexdigest()
+        yield tuple(group), digest.hexdigest()
         start += rows
-    return digests
 
 
 def _bytes_of(series: pl.Series) -> memoryview:

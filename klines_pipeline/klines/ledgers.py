@@ -106,6 +106,13 @@ MERGE_SCHEMA = pl.Schema({
 """From `merged_at` on the table has this version of the archive, 0 for none; what REST answered from `answers_since` on
 came into it no earlier. A null `merged_at`: in the table before this ledger was kept."""
 
+LOSS_SCHEMA = pl.Schema({
+    "symbol": pl.String(),
+    "table": pl.String(),
+    "known_since": UTC_TIME,
+})  # fmt: skip
+"""A table or ledger of the day that lost rows, and since when what it tells is known again."""
+
 REJECTED_SCHEMA = pl.Schema({"source": pl.String(), "reason": pl.String(), **WIRE_SCHEMA})
 
 NEWER_VERSION = "a newer version was published but is "
@@ -185,7 +192,10 @@ class SliceEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevisionEntry:
-    """One version of an archive, and how its rows differ from the version before."""
+    """One version of an archive, and how its rows differ from the version before; null where that cannot be told.
+
+    One told again from its bytes, after the ledger was lost, has no `last_modified`, and the file's time as `seen_at`.
+    """
 
     symbol: str
     date: date
@@ -195,9 +205,9 @@ class RevisionEntry:
     etag: str | None
     last_modified: datetime | None
     seen_at: datetime | None
-    rows_added: int
-    rows_removed: int
-    rows_changed: int
+    rows_added: int | None
+    rows_removed: int | None
+    rows_changed: int | None
 
 
 def to_frame(entries: Sequence[ArchiveEntry | SliceEntry | RevisionEntry], schema: pl.Schema) -> pl.DataFrame:
@@ -209,6 +219,14 @@ def archive_entries(frame: pl.DataFrame) -> dict[str, ArchiveEntry]:
     """A day's archives ledger, by symbol."""
     entries = (ArchiveEntry(**row) for row in frame.iter_rows(named=True))
     return {entry.symbol: replace(entry, state=ArchiveState(entry.state)) for entry in entries}
+
+
+def revision_entries(frame: pl.DataFrame) -> dict[str, list[RevisionEntry]]:
+    """A day's revisions ledger, by symbol, in order."""
+    entries: dict[str, list[RevisionEntry]] = {}
+    for row in frame.sort("symbol", "revision").iter_rows(named=True):
+        entries.setdefault(row["symbol"], []).append(RevisionEntry(**row))
+    return entries
 
 
 def slice_entries(frame: pl.DataFrame) -> dict[str, SliceEntry]:

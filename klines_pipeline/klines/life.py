@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from klines_pipeline.domain.lateness import LONGEST_ACCIDENT
 from klines_pipeline.domain.universe import Contract, SymbolFacts
 from klines_pipeline.klines.schema import UTC_TIME
 
@@ -36,8 +37,6 @@ SYMBOL_SCHEMA = pl.Schema({
 archives between them. `listed`: whether it trades today; null where REST could not be asked. `checked_at`: when bucket
 or REST last told of it; null for a row that only remembers a contract size."""
 
-LONGEST_ACCIDENT = timedelta(days=7)
-"""Archives missing for longer are a hole in a symbol's life; up to it, late or lost files."""
 REUSED = timedelta(days=60)
 """After a hole this long the ticker may be another coin's."""
 _ONE_DAY = timedelta(days=1)

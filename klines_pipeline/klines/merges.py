@@ -11,7 +11,7 @@ from typing import NamedTuple
 import polars as pl
 
 from klines_pipeline.klines.ledgers import MERGE_SCHEMA
-from klines_pipeline.klines.schema import VISION
+from klines_pipeline.klines.schema import REST, VISION
 
 _DAY = ["date", "symbol"]
 
@@ -39,7 +39,7 @@ def with_merge(ledger: pl.DataFrame, change: Change, *, began: datetime, at: dat
     held, used = _versions(change.before, "held"), _versions(change.after, "revision")
     if change.before.is_empty():
         held = ledger.group_by("symbol", maintain_order=True).last().select("symbol", pl.col("revision").alias("held"))
-    fresh = change.rest.clear() if change.is_lost else change.rest.join(change.before, on=list(change.key), how="anti")
+    fresh = change.rest.clear() if change.is_lost else _fresh(change)
     answers = fresh.group_by("symbol").agg(pl.col("ingested_at").min().alias("answers_since"))
     symbols = pl.concat([change.after["symbol"], change.before["symbol"]]).unique().to_frame()
     told = symbols.join(held, on="symbol", how="left").join(used, on="symbol", how="left")
@@ -51,6 +51,14 @@ def with_merge(ledger: pl.DataFrame, change: Change, *, began: datetime, at: dat
     instant = max([at, *ledger["merged_at"].drop_nulls()])
     rows = new.with_columns(pl.lit(instant, MERGE_SCHEMA["merged_at"]).alias("merged_at")).select(MERGE_SCHEMA.names())
     return pl.concat([_without_unpublished(ledger, told), _already_there(ledger, new), rows])
+
+
+def _fresh(change: Change) -> pl.DataFrame:
+    """REST's rows that neither stand in the table nor hide behind an archive's."""
+    lying = change.before.select(*change.key, "source", pl.col("ingested_at").alias("then"))
+    both = change.rest.join(lying, on=list(change.key), how="left", suffix="_then")
+    is_other = (pl.col("source_then") == REST) & (pl.col("then") != pl.col("ingested_at"))
+    return both.filter(pl.col("source_then").is_null() | is_other)
 
 
 def _versions(table: pl.DataFrame, name: str) -> pl.DataFrame:

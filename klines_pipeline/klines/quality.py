@@ -13,7 +13,9 @@ from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import UNUSABLE
 from klines_pipeline.domain.utc_day import day_start
 from klines_pipeline.klines.certificate import is_explained
+from klines_pipeline.klines.fingerprint import fingerprints
 from klines_pipeline.klines.ledgers import NEWER_VERSION
+from klines_pipeline.klines.seal import BREACHES, unlike_certified
 from klines_pipeline.klines.truths import DayTables, Rule, Severity, by_symbol, misplaced, outside, truth_of
 
 RULES: dict[str, Rule] = {}
@@ -27,32 +29,44 @@ _LAST_QUOTE_DIGIT = 1e-5  # USD-M prints 5 decimals
 Breaches = Callable[[DayTables], pl.DataFrame]
 
 
-def rule(severity: Severity) -> Callable[[Breaches], Breaches]:
-    """Register a function that returns one row (symbol, breaches) for each symbol that breaks the truth."""
+def rule(severity: Severity, breach: str) -> Callable[[Breaches], Breaches]:
+    """Register a function that returns one row (symbol, breaches) for each symbol that breaks the truth.
+
+    `breach` is what it counts, in the singular, noun first.
+    """
 
     def register(function: Breaches) -> Breaches:
-        truth = truth_of(function, severity)
+        truth = truth_of(function, severity, breach)
         RULES[truth.name] = Rule(truth, function)
         return function
 
     return register
 
 
-@rule(Severity.ERROR)
+@rule(Severity.ERROR, "row that was not certified")
+def table_is_what_was_certified(tables: DayTables) -> pl.DataFrame:
+    """Each symbol's rows are those its certificate was issued for, none more, none fewer, none changed, and both files
+    are there as they were published. Remedy: materialize the day again; what is damaged is made anew from the archives
+    and REST rows kept. A symbol that klines.yaml names no more has to be named again for that."""
+    if not tables.certificates.columns:
+        return BREACHES.to_frame()
+    named = tables.klines.drop_nulls("symbol")
+    return unlike_certified(named, fingerprints(named), tables.certificates)
+
+
+@rule(Severity.ERROR, "row out of order or twice there")
 def key_is_unique_and_sorted(tables: DayTables) -> pl.DataFrame:
-    """Rows are sorted by (symbol, open_time), and no key stands twice or is null. Remedy: delete the day's table and
-    materialize the day again."""
+    """Rows are sorted by (symbol, open_time), and no key stands twice or is null. Remedy: materialize the day again."""
     return by_symbol(tables.klines, misplaced("open_time"))
 
 
-@rule(Severity.ERROR)
+@rule(Severity.ERROR, "row of another day")
 def rows_lie_in_their_day(tables: DayTables) -> pl.DataFrame:
-    """Every open time is of the UTC day that the file is of. Remedy: delete the day's table and materialize the day
-    again."""
+    """Every open time is of the UTC day that the file is of. Remedy: materialize the day again."""
     return by_symbol(tables.klines, outside(tables.day, "open_time"))
 
 
-@rule(Severity.ERROR)
+@rule(Severity.ERROR, "row without a price above zero")
 def prices_are_finite_and_positive(tables: DayTables) -> pl.DataFrame:
     """Open, high, low and close are numbers above zero. Remedy: compare the day's archive, or its file of REST rows,
     with what REST says now; the day stays red until the exchange publishes the archive anew, and a file of REST rows is
@@ -61,7 +75,7 @@ def prices_are_finite_and_positive(tables: DayTables) -> pl.DataFrame:
     return by_symbol(tables.klines, ~pl.all_horizontal(sound))
 
 
-@rule(Severity.ERROR)
+@rule(Severity.ERROR, "row with open or close beyond high or low")
 def high_and_low_bound_open_and_close(tables: DayTables) -> pl.DataFrame:
     """No open or close lies above high or below low. Remedy: compare the day's archive, or its file of REST rows, with
     what REST says now; the day stays red until the exchange publishes the archive anew, and a file of REST rows is
@@ -70,7 +84,7 @@ def high_and_low_bound_open_and_close(tables: DayTables) -> pl.DataFrame:
     return by_symbol(tables.klines, (highest > pl.col("high")) | (lowest < pl.col("low")))
 
 
-@rule(Severity.WARN)
+@rule(Severity.WARN, "row with an average price beyond high or low")
 def average_price_lies_between_low_and_high(tables: DayTables) -> pl.DataFrame:
     """Quote volume over base volume is a price between low and high, within 0.1 % and the last printed digit: contracts
     pass for coins nowhere. Remedy: look at the rows; for `cm`, at `contract_size` in ledger/symbols."""
@@ -79,15 +93,17 @@ def average_price_lies_between_low_and_high(tables: DayTables) -> pl.DataFrame:
     return by_symbol(tables.klines, (pl.col("quote_volume") < least) | (pl.col("quote_volume") > most))
 
 
-@rule(Severity.WARN)
+@rule(Severity.WARN, "archive refused")
 def archive_matches_checksum(tables: DayTables) -> pl.DataFrame:
-    """Every published archive was whole and equalled its .CHECKSUM. Remedy: see `state` in the archives ledger; the
-    archive is fetched again when the exchange rewrites it, and REST fills the day meanwhile."""
+    """Every published archive was whole and equalled its .CHECKSUM, and a lake on a disk still holds those bytes: 256
+    MB a check are looked at. Remedy: see `state` in the archives ledger; the archive is fetched again when the
+    exchange rewrites it, and REST fills the day meanwhile. If the ledger says `ok`, delete the archive under vision/
+    and materialize the day again: it is downloaded anew."""
     newer = pl.col("error").fill_null("").str.contains(NEWER_VERSION, literal=True)
     return by_symbol(tables.archives, pl.col("state").is_in(list(UNUSABLE)) | newer)
 
 
-@rule(Severity.WARN)
+@rule(Severity.WARN, "kline missing without explanation")
 def klines_are_complete_or_explained(tables: DayTables) -> pl.DataFrame:
     """Every kline of a day that is over is there, and of a day in progress every one closed when it was last looked at,
     or its absence is the exchange's own, by evidence. Remedy: `klines certificate` names the gaps and reasons;
@@ -102,7 +118,7 @@ def klines_are_complete_or_explained(tables: DayTables) -> pl.DataFrame:
     return found.filter(pl.col("breaches") > 0)
 
 
-@rule(Severity.WARN)
+@rule(Severity.WARN, "jump of more than 10 %")
 def price_continues_across_days(tables: DayTables) -> pl.DataFrame:
     """A symbol opens within 10 % of its last close of the day before; one that had no kline then is not judged. Of
     88,000 real klines of spot, um and cm, halts and the first week of spot included, none opens more than 7.2 % off the
@@ -113,7 +129,7 @@ def price_continues_across_days(tables: DayTables) -> pl.DataFrame:
     return by_symbol(opens.join(tables.closes_before, on="symbol"), jump > _LARGEST_JUMP)
 
 
-@rule(Severity.WARN)
+@rule(Severity.WARN, "symbol lagging")
 def klines_are_fresh(tables: DayTables) -> pl.DataFrame:
     """In a day in progress every symbol that trades reaches to within the freshness cadence of the moment the exchange
     was last heard; a day that is over is fresh. Remedy: `klines certificate` says why the symbols named lag; if all of

@@ -65,10 +65,14 @@ def plan_slices(
     interval: Interval,
     limit: int,
     known: Mapping[str, SliceEntry],
+    doubted: Sequence[TimeRange] = (),
 ) -> list[SliceRequest]:
-    """The requests that ask each gap once: at most one a slice, from its first to its last unanswered open_time."""
+    """The requests that ask each gap once: at most one a slice, from its first to its last unanswered open_time.
+
+    What is `doubted` is asked whatever was answered.
+    """
     settled = answered_ranges([entry for entry in known.values() if entry.symbol == symbol])
-    open_gaps = [_outward(gap, interval) for gap in subtract(gaps, settled)]
+    open_gaps = sorted([*(_outward(gap, interval) for gap in subtract(gaps, settled)), *doubted])
     requests = []
     for window in _windows(day, interval, limit):
         asked = [piece for gap in open_gaps if (piece := _overlap(gap, window)).start < piece.end]

@@ -25,6 +25,7 @@ class DayTables(NamedTuple):
     klines: pl.DataFrame
     archives: pl.DataFrame = pl.DataFrame()
     certificates: pl.DataFrame = pl.DataFrame()
+    """Without columns where the rows have not been certified yet."""
     closes_before: pl.DataFrame = CLOSES.to_frame()
     """In CLOSES; without symbols that have no kline on the day before."""
     due: datetime | None = None
@@ -46,6 +47,8 @@ class Truth(NamedTuple):
     name: str
     severity: Severity
     description: str
+    breach: str = "breach"
+    """What is counted where it does not hold, in the singular, noun first: `row out of order`."""
 
     @property
     def blocking(self) -> bool:
@@ -65,9 +68,9 @@ class Rule(NamedTuple):
     breaches: Callable[[DayTables], pl.DataFrame]
 
 
-def truth_of(function: Callable[..., object], severity: Severity) -> Truth:
-    """The function's name and docstring."""
-    return Truth(function.__name__, severity, " ".join((function.__doc__ or "").split()))
+def truth_of(function: Callable[..., object], severity: Severity, breach: str) -> Truth:
+    """The function's name and docstring; `breach` as in Truth."""
+    return Truth(function.__name__, severity, " ".join((function.__doc__ or "").split()), breach)
 
 
 def by_symbol(frame: pl.DataFrame, breach: pl.Expr) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 A picture for a page is small: few colours, few pixels. What is drawn is prepared in `klines`.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from io import BytesIO
 from itertools import pairwise
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import matplotlib.dates as mdates
 import polars as pl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -17,6 +19,7 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from klines_pipeline.klines.completeness import Cell, Grid
+from klines_pipeline.query.lettering import Lettering, lettering
 
 _UP, _DOWN, _INK = "#1a8a6f", "#c8453b", "#333333"
 _BODY = 0.7
@@ -29,8 +32,8 @@ _CELLS = {
 }
 _COLOURS = 32
 """Of a small picture: smooth letters need a few greys."""
-_ROW, _DAY, _ABOVE, _BELOW, _NAMES, _LEGEND = 0.16, 0.22, 0.4, 0.8, 1.6, 7.5
-"""Inches: a symbol's row, a day's column, and the room for title, legend, names, and the legend's width."""
+_ROW, _DAY, _ABOVE, _BELOW, _NAMES, _LETTER, _LEGEND = 0.16, 0.22, 0.4, 0.8, 1.6, 0.075, 7.5
+"""Inches: a symbol's row, a day's column, and the room for title, legend, names, a letter, and the legend's width."""
 _DPI = 72
 
 
@@ -50,20 +53,22 @@ def small_candlestick(klines: pl.DataFrame, *, title: str) -> bytes:
 
 def small_heat_map(grid: Grid, *, title: str) -> bytes:
     """Symbols down, days across; a picture for a page."""
-    width, height = max(_NAMES + len(grid.days) * _DAY, _LEGEND), _ABOVE + len(grid.symbols) * _ROW + _BELOW
+    names = [lettering(symbol, 8) for symbol in grid.symbols]
+    room = max([_NAMES, *(_LETTER * len(name.text) for name in names)])
+    width, height = max(room + len(grid.days) * _DAY, _LEGEND), _ABOVE + len(grid.symbols) * _ROW + _BELOW
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    figure.subplots_adjust(left=_NAMES / width, right=0.99, top=1 - _ABOVE / height, bottom=_BELOW / height)
+    figure.subplots_adjust(left=room / width, right=0.99, top=1 - _ABOVE / height, bottom=_BELOW / height)
     colours = ListedColormap([_CELLS[cell][0] for cell in Cell])
     axes.pcolormesh(grid.cells, cmap=colours, vmin=0, vmax=len(Cell) - 1, edgecolors="white", linewidth=1)
     axes.invert_yaxis()
-    axes.set_yticks([place + 0.5 for place in range(len(grid.symbols))], [_ascii(name) for name in grid.symbols])
     weeks = [place for place, day in enumerate(grid.days) if day.weekday() == 0]
     axes.set_xticks([place + 0.5 for place in weeks], [f"{grid.days[place]:%m-%d}" for place in weeks])
     axes.tick_params(length=0, labelsize=8)
+    _name_rows(axes, names)
     axes.spines[:].set_visible(False)
-    axes.set_title(title, loc="left", color=_INK, fontsize=10)
+    _set_title(axes, title, 10)
     patches = [Patch(color=colour, label=label) for colour, label in _CELLS.values()]
     figure.legend(handles=patches, loc="lower left", ncols=2, frameon=False, fontsize=8)
     return _small(figure)
@@ -81,7 +86,7 @@ def _candlestick(klines: pl.DataFrame, title: str, size: tuple[float, float]) ->
     price.vlines(times, klines["low"], klines["high"], colors=colours, linewidth=0.8)
     price.bar(times, highest - lowest, width, bottom=lowest, color=colours)
     volume.bar(times, klines["volume"], width, color=colours)
-    price.set_title(title, loc="left", color=_INK)
+    _set_title(price, title, 12)
     price.set_ylabel("price")
     volume.set_ylabel("volume")
     locator = mdates.AutoDateLocator()
@@ -93,6 +98,17 @@ def _candlestick(klines: pl.DataFrame, title: str, size: tuple[float, float]) ->
     return figure
 
 
+def _name_rows(axes: Axes, names: Sequence[Lettering]) -> None:
+    axes.set_yticks([place + 0.5 for place in range(len(names))], [name.text for name in names], parse_math=False)
+    for label, name in zip(axes.get_yticklabels(), names, strict=True):
+        label.set_fontproperties(name.font)
+
+
+def _set_title(axes: Axes, title: str, size: float) -> None:
+    written = lettering(title, size)
+    axes.set_title(written.text, loc="left", color=_INK, fontproperties=written.font, parse_math=False)
+
+
 def _small(figure: Figure) -> bytes:
     """Rendered with a palette."""
     drawn, packed = BytesIO(), BytesIO()
@@ -100,8 +116,3 @@ def _small(figure: Figure) -> bytes:
     with Image.open(drawn) as image:
         image.convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE).save(packed, format="PNG", optimize=True)
     return packed.getvalue()
-
-
-def _ascii(symbol: str) -> str:
-    """A label that matplotlib's own font can write; 币安人生USDT becomes ????USDT."""
-    return symbol.encode("ascii", "replace").decode()

@@ -1,4 +1,4 @@
-"""Whether certificates vouch for every day a reader wants: what `require_complete` asks of `load`."""
+"""Whether certificates vouch for every day a reader wants, and for the very rows: what `require_complete` asks."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -6,16 +6,20 @@ from typing import Any
 
 import polars as pl
 
-from klines_pipeline.domain.errors import IncompleteError
+from klines_pipeline.domain.errors import IncompleteError, NotCertifiedError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.utc_day import day_end, day_start, days_between
 from klines_pipeline.klines.certificate import is_explained
+from klines_pipeline.klines.fingerprint import daily_fingerprints
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
-from klines_pipeline.query.tables import collect_days, scan_days
+from klines_pipeline.query.tables import collect_days, klines_schema, scan_days
 from klines_pipeline.storage.lake import Lake
 
+_TABLE, _PROOF = "klines", "ledger/certificates"
+_PROVENANCE = ("source", "revision", "ingested_at")
 _NAMED = 5
+_ROWS_AT_ONCE = 2_000_000
 
 
 def check_complete(
@@ -27,9 +31,7 @@ def check_complete(
     last: datetime,
 ) -> None:
     """IncompleteError, naming days and reasons, unless all of `[first, last)` is there or explained."""
-    certificates = scan_days(lake, "ledger/certificates", *where, days=days, schema=CERTIFICATE_SCHEMA)
-    asked = certificates.filter(pl.col("symbol").is_in(wanted))
-    rows = collect_days(asked, lake, "ledger/certificates", where, days=days, schema=CERTIFICATE_SCHEMA)
+    rows = _of(lake, _PROOF, where, days, wanted, CERTIFICATE_SCHEMA)
     known = {(row["date"], row["symbol"]): row for row in rows.iter_rows(named=True)}
     step = Interval.parse(where[2]).duration
     problems = list[str]()
@@ -41,6 +43,38 @@ def check_complete(
         problems += [f"{day} {symbol}: {text}" for symbol, text in found.items() if text]
     if problems:
         raise IncompleteError(f"Not complete: {some_of(problems, _NAMED, '; ')}. Materialize these days again.")
+
+
+def check_certified(lake: Lake, where: tuple[str, str, str], days: Sequence[date], wanted: Sequence[str]) -> None:
+    """NotCertifiedError, naming symbols and days, unless the symbols' rows of these days, whole, are those certified.
+    Every market column is read for it, a few days at a time.
+    """
+    schema = klines_schema(lake, _TABLE, *where, days)
+    at_once = max(_ROWS_AT_ONCE // (Interval.parse(where[2]).bars_per_day * len(wanted)), 1)
+    bad = list[str]()
+    for place in range(0, len(days), at_once):
+        some = days[place : place + at_once]
+        issued = _of(lake, _PROOF, where, some, wanted, CERTIFICATE_SCHEMA).select("date", "symbol", "fingerprint")
+        found = daily_fingerprints(_of(lake, _TABLE, where, some, wanted, schema))
+        bad += [f"{day} {symbol}" for day, symbol, digest in issued.iter_rows() if found.get((day, symbol)) != digest]
+    if bad:
+        more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+        raise NotCertifiedError(
+            f"Not the rows that were certified: {', '.join(bad[:_NAMED])}{more}. Materialize these days again."
+        )
+
+
+def _of(
+    lake: Lake,
+    table: str,
+    where: tuple[str, str, str],
+    days: Sequence[date],
+    wanted: Sequence[str],
+    schema: pl.Schema,
+) -> pl.DataFrame:
+    rows = scan_days(lake, table, *where, days=days, schema=schema).filter(pl.col("symbol").is_in(list(wanted)))
+    names = [name for name in schema.names() if name not in _PROVENANCE]
+    return collect_days(rows.select(*names, "date"), lake, table, where, days=days, schema=schema)
 
 
 def _problem(row: Mapping[str, Any] | None, end: datetime, step: timedelta) -> str | None:

@@ -9,7 +9,7 @@ from klines_pipeline.domain.errors import ConfigurationError, UnknownNameError
 from klines_pipeline.domain.symbol import check_symbol
 from klines_pipeline.funding.schema import FUNDING_SCHEMA, KEY
 from klines_pipeline.query.funding_tables import TABLE, funding_certificates, read_funding, stored_funding_days
-from klines_pipeline.query.read import Moment, moment_of
+from klines_pipeline.query.moments import Moment, moment_of
 from klines_pipeline.settings import Settings, lake_options
 from klines_pipeline.storage.lake import Lake
 

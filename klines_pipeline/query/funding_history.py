@@ -7,14 +7,13 @@ from datetime import date
 
 import polars as pl
 
-from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.exchanges.funding import FundingArchive
 from klines_pipeline.funding.months import month_of
 from klines_pipeline.funding.schema import SETTLEMENT_SCHEMA
 from klines_pipeline.klines.ledgers import MERGE_SCHEMA, QUARANTINE_SCHEMA, REVISION_SCHEMA
 from klines_pipeline.klines.merges import Known
 from klines_pipeline.query.funding_tables import read_funding
-from klines_pipeline.query.history import verified, with_backup
+from klines_pipeline.query.history import verified
 from klines_pipeline.stages.kept_archives import Version, bytes_of
 from klines_pipeline.storage.lake import Lake
 
@@ -48,7 +47,4 @@ def month_versions(
 
 def _ledger(lake: Lake, table: str, venue: tuple[str, str], days: Sequence[date], schema: pl.Schema) -> pl.DataFrame:
     columns = pl.Schema({name: dtype for name, dtype in schema.items() if name != "date"})
-    try:
-        return read_funding(lake, table, *venue, days, columns, dated=True)
-    except DamagedFileError as error:
-        raise with_backup(error) from None
+    return read_funding(lake, table, *venue, days, columns, dated=True)

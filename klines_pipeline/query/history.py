@@ -19,7 +19,6 @@ _REVISIONS, _QUARANTINE, _MERGES = "ledger/revisions", "ledger/quarantine", "led
 _KEY = ["date", "symbol"]
 VERSION = pl.Schema({name: dtype for name, dtype in REVISION_SCHEMA.items() if name != "date"})
 """The ledger's columns but for the date, which the files' folders tell too."""
-_BACKUP = "Bring it back from a backup: nothing else tells what the table held before."
 
 
 def market_of(where: Sequence[str]) -> Market:
@@ -36,7 +35,7 @@ def versions_in(rows: pl.DataFrame) -> list[Version]:
 
 def ledgers_of(lake: Lake, where: tuple[str, str, str], days: Sequence[date], symbols: Sequence[str]) -> Known:
     """Merges and versions of these days; DamagedFileError where a ledger cannot be read."""
-    merges = _ledger(lake, where, _MERGES, MERGE_SCHEMA, days).filter(pl.col("symbol").is_in([*symbols]))
+    merges = ledger_of(lake, where, _MERGES, MERGE_SCHEMA, days).filter(pl.col("symbol").is_in([*symbols]))
     return Known(merges, versions_of(lake, where, days, symbols))
 
 
@@ -44,8 +43,8 @@ def versions_of(
     lake: Lake, where: tuple[str, str, str], days: Sequence[date], symbols: Sequence[str] = ()
 ) -> pl.DataFrame:
     """The revisions ledger of these days with their `date`, and `verified_at`: null for a version that never was."""
-    seen = _ledger(lake, where, _REVISIONS, VERSION, days)
-    late = _ledger(lake, where, _QUARANTINE, QUARANTINE_SCHEMA, days)
+    seen = ledger_of(lake, where, _REVISIONS, VERSION, days)
+    late = ledger_of(lake, where, _QUARANTINE, QUARANTINE_SCHEMA, days)
     return verified(seen.filter(pl.col("symbol").is_in([*symbols])) if symbols else seen, late)
 
 
@@ -63,22 +62,15 @@ def check_known(known: Known, state: pl.DataFrame, instant: datetime, ledger: Ca
     """
     for day, symbol, revision in known.lost(state, instant).iter_rows():
         raise DamagedFileError(
-            f"{ledger(day)} does not tell of every version of {symbol} up to revision {revision}, which the table has "
-            f"since. {_BACKUP}"
+            f"{ledger(day)} does not know every version of {symbol} up to revision {revision}, which the table has. "
+            "Restore it from a backup if you have one, else materialize the day again: what can be told again is."
         )
 
 
-def _ledger(
+def ledger_of(
     lake: Lake, where: tuple[str, str, str], table: str, schema: pl.Schema, days: Sequence[date]
 ) -> pl.DataFrame:
+    """A ledger's rows of the days that have one, with their `date`."""
     held = sorted(set(days) & set(stored_days(lake, table, *where)))
     rows = scan_days(lake, table, *where, days=held, schema=schema)
-    try:
-        return collect_days(rows, lake, table, where, days=held, schema=schema)
-    except DamagedFileError as error:
-        raise with_backup(error) from None
-
-
-def with_backup(error: DamagedFileError) -> DamagedFileError:
-    """A ledger that no run writes anew has another remedy than a table."""
-    return DamagedFileError(f"{str(error).partition('. ')[0]}. {_BACKUP}")
+    return collect_days(rows, lake, table, where, days=held, schema=schema)

@@ -57,5 +57,5 @@ def candlestick(lake: Lake, dataset: Dataset, last: date) -> Picture | None:
     symbol = traded.sort("quote_volume", "symbol", descending=[True, False], nulls_last=True)["symbol"][0]
     drawn = candles(rows.filter(pl.col("symbol") == symbol).collect(), dataset.interval.duration, most=_CANDLES)
     span = f"{last}" if days[0] == last else f"{days[0]} to {last}"
-    title = f"{symbol.encode('ascii', 'replace').decode()}, {span} (UTC)"
+    title = f"{symbol}, {span} (UTC)"
     return Picture(f"{symbol}, the symbol most traded on {last}.", small_candlestick(drawn, title=title))

@@ -10,7 +10,7 @@ from klines_pipeline.klines.ledgers import ADDED_LATER
 from klines_pipeline.klines.schema import KLINE_SCHEMA, with_contracts
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DAY_OF_FILE, day_file
-from klines_pipeline.storage.tables import read_names, read_table
+from klines_pipeline.storage.tables import ILLEGIBLE, read_names, read_table
 
 _FILE = "__file"
 
@@ -57,11 +57,12 @@ def collect_days(
     days: Sequence[date],
     schema: pl.Schema,
 ) -> pl.DataFrame:
-    """Collect a frame over `scan_days`; if a file cannot be read, or has gone, DamagedFileError says which."""
+    """Collect a frame over `scan_days`; if a file cannot be read, or is gone, DamagedFileError says which. Replacing
+    one leaves no moment without it: what is gone was deleted."""
     try:
         return frame.collect()
-    except (pl.exceptions.PolarsError, OSError):
+    except (*ILLEGIBLE, OSError):
         for path in (day_file(table, *where, day) for day in days):
             if read_table(lake, path, schema).is_empty() and lake.size(path) is None:
-                raise DamagedFileError(f"{lake.uri(path)} has gone while it was read. Read again.") from None
+                raise DamagedFileError(f"{lake.uri(path)} is missing. Materialize the day again.") from None
         raise

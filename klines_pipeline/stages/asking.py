@@ -1,6 +1,6 @@
 """Asking REST for slices of a day: each request's outcome, its rows, and the slice's row in the ledger. No lake."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -76,6 +76,17 @@ def entries_of(
         )
         for done in outcomes
     }
+
+
+def recounted(entries: Mapping[str, SliceEntry], rows: pl.DataFrame, symbols: Collection[str]) -> dict[str, SliceEntry]:
+    """Entries of symbols that have lost rows: each counts what is left, lest the file pass for a lost one."""
+    left = {}
+    for key, entry in entries.items():
+        if entry.symbol in symbols:
+            times = rows.filter(pl.col("symbol") == entry.symbol)["open_time"]
+            held = times.filter((times >= entry.start) & (times < entry.end))
+            left[key] = replace(entry, rows=held.len(), first_open_time=held.min(), last_open_time=held.max())  # type: ignore[arg-type]
+    return left
 
 
 def _entry(done: Outcome, before: SliceEntry | None, times: pl.Series) -> SliceEntry:

@@ -123,7 +123,16 @@ class Ingest:
                     dataset=lake_state.of_day(self.lake, self.market, self.dataset, archived), work=archived
                 )
             dataset = self.universe.of_day(outlook.survey, day, outlook.now)
-            started = begin(self.lake, self.market, dataset, day, survey=outlook.survey, now=outlook.now, work=work)
+            started = begin(
+                self.lake,
+                self.market,
+                dataset,
+                day,
+                survey=outlook.survey,
+                now=outlook.now,
+                work=work,
+                asked=self.universe.asked,
+            )
             return begun._replace(dataset=dataset, work=started)
         except (KlinesError, OSError) as error:
             return begun._replace(work=error)

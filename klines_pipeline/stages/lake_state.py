@@ -3,6 +3,7 @@
 The time is the exchange's, as last heard: the latest moment any ledger row of the day records.
 """
 
+import logging
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -14,31 +15,38 @@ from klines_pipeline.exchanges.protocols import Market
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, ArchiveEntry
 from klines_pipeline.klines.schema import WIRE_SCHEMA
 from klines_pipeline.stages.archive import load_entries
-from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
+from klines_pipeline.stages.results import UNLOOKED, ArchivedDay, ToppedUpDay
 from klines_pipeline.stages.symbols.life_table import remembered_symbols
 from klines_pipeline.stages.topup import load_rows, load_slices, standing_slices
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_table
 
+LOG = logging.getLogger(__name__)
+
 
 def archived_day(lake: Lake, dataset: Dataset, day: date) -> ArchivedDay:
-    """The archives of the day as the ledger has them; IncompleteError where a symbol was never looked for."""
+    """The archives of the day as the ledger has them; IncompleteError where no symbol was ever looked for."""
     entries = load_entries(lake, dataset, day)
-    unknown = [symbol for symbol in dataset.symbols if symbol not in entries]
-    if unknown or lake.size(DayPaths.of(dataset, day).archives) is None:
+    unlooked = tuple(symbol for symbol in dataset.symbols if symbol not in entries)
+    is_new = bool(unlooked) and len(unlooked) == len(dataset.symbols)
+    if is_new or lake.size(DayPaths.of(dataset, day).archives) is None:
         raise IncompleteError(
-            f"{day}: {unknown[0] if unknown else dataset} has no row in ledger/archives. Materialize "
+            f"{day}: {unlooked[0] if unlooked else dataset} has no row in ledger/archives. Materialize "
             f"vision_klines_{dataset.interval} first, or select +klines so that it runs too."
         )
+    if unlooked:
+        LOG.warning(UNLOOKED, dataset, day, ", ".join(unlooked))
     now = _last_heard(entries) if entries else day_end(day)  # of nobody, nothing more is to be heard
-    return ArchivedDay(day=day, entries=entries, fetched=WIRE_SCHEMA.to_frame(), now=now)
+    return ArchivedDay(day=day, entries=entries, fetched=WIRE_SCHEMA.to_frame(), now=now, unlooked=unlooked)
 
 
 def of_day(lake: Lake, market: Market, dataset: Dataset, archived: ArchivedDay) -> Dataset:
-    """The dataset with the symbols it had that day: by filter, those the ledger knows that still satisfy it."""
+    """The dataset with the symbols it had that day: by filter, those the ledger knows that still satisfy it; by name,
+    without those nobody has looked for yet.
+    """
     if dataset.chosen is None:
-        return dataset
+        return replace(dataset, symbols=tuple(name for name in dataset.symbols if name not in archived.unlooked))
     facts = remembered_symbols(lake, market, dataset)
     lived = [name for name, entry in archived.entries.items() if entry.life not in NEVER_ASKED]
     chosen = dataset.chosen

@@ -1,28 +1,24 @@
 """Merge one day and certify it: archives and REST rows into the table, evidence into the certificate.
 
-A pure function of what the lake holds. A digest of those inputs stands in the certificates' file: when it has not
-changed, nothing is read or written, and a day half published by a killed run is seen to be so.
+A pure function of what the lake holds. A digest of those inputs stands in the certificates' file, and the seal of both
+files: when neither has changed, nothing is made anew, and a day half published by a killed run, or damaged since, is
+seen to be so.
 """
 
-import json
 from collections.abc import Mapping
-from datetime import datetime
-from hashlib import blake2b
 from typing import NamedTuple
 
 import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.utc_day import to_microseconds
+from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.klines.certificate import Evidence, certify
 from klines_pipeline.klines.contracts import with_quote_volume
-from klines_pipeline.klines.fingerprint import fingerprints
-from klines_pipeline.klines.grid import TimeRange, expected_range, present_slots
+from klines_pipeline.klines.grid import expected_range, present_slots
 from klines_pipeline.klines.ledgers import (
     ADDED_LATER,
     CERTIFICATE_SCHEMA,
     REJECTED_SCHEMA,
-    ArchiveEntry,
     SliceEntry,
 )
 from klines_pipeline.klines.merge import CONFLICT_SCHEMA, disagreeing_symbols, merge_klines
@@ -30,18 +26,17 @@ from klines_pipeline.klines.merges import Change
 from klines_pipeline.klines.quality import RULES
 from klines_pipeline.klines.schema import slot
 from klines_pipeline.klines.truths import DayTables, what_is_wrong
-from klines_pipeline.stages import merges
+from klines_pipeline.stages import asked_again, merges
+from klines_pipeline.stages.made_from import digest_of_inputs
 from klines_pipeline.stages.results import ArchivedDay, MergedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
+from klines_pipeline.stages.seal import BYTES, certified, holds, seal
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import klines_to_parquet, read_metadata, read_table, to_parquet
 
-_FORMAT = "2"
-"""Raise it when the same inputs would give another table or certificate."""
 _INPUTS = "klines.inputs"
 _ROWS = "klines.rows"
-_BYTES = "klines.bytes"
 _OFF_GRID = "klines.off_grid"
 _WRONG = "klines.wrong"
 """Why the day must stay red, in the file of its certificates: a second look at the same inputs finds it again."""
@@ -58,9 +53,10 @@ def merge(
     """Publish the day's table, then its certificates. `sizes` are of contracts, where the market counts in them."""
     paths = DayPaths.of(dataset, archived.day)
     expected = expected_range(archived.day, dataset.interval, topped_up.now)
-    inputs = _digest(dataset, archived.entries, topped_up, expected, sizes)
+    inputs = digest_of_inputs(dataset, archived.entries, topped_up, expected, sizes)
     if (known := _unchanged(lake, paths, inputs)) is not None:
         return known
+    before = _lying(lake, paths, dataset, archives.market.schema)
     configured = list(dataset.symbols)
     rest = topped_up.rows.filter(pl.col("symbol").is_in(configured))
     vouched = _vouched(archives.unverified(), rest, dataset)
@@ -73,21 +69,22 @@ def merge(
         interval=dataset.interval,
         checked_at=topped_up.now,
     )
-    old = read_table(lake, paths.klines, archives.market.schema)
-    before, grid = old.filter(pl.col("symbol").is_in(configured)), slot(dataset.interval.microseconds)
-    change = Change(before.with_columns(grid), merged.klines, rest.with_columns(grid), ["symbol", "slot"])
+    ours = before.klines.filter(pl.col("symbol").is_in(configured))
+    asked_again.leave(lake, paths, ours, merged.klines, at=topped_up.now)
+    grid = slot(dataset.interval.microseconds)
+    change = Change(ours.with_columns(grid), merged.klines, rest.with_columns(grid), ["symbol", "slot"])
     merges.record(lake, paths, change, archived, topped_up)
     day = _Day(
-        _with_others(merged.klines, old, configured),
-        _with_others(merged.conflicts, read_table(lake, paths.conflicts, CONFLICT_SCHEMA), configured),
-        _with_others(certificates, _others_certified(lake, paths, dataset), configured),
+        _with_others(merged.klines, before.klines, configured),
+        _with_others(merged.conflicts, before.conflicts, configured),
+        _with_others(certificates, _others_certified(before.certificates, dataset), configured),
     )
     off_grid = day.klines.filter(slot(dataset.interval.microseconds) != pl.col("open_time").to_physical()).height
-    return _publish(lake, paths, day, inputs=inputs, off_grid=off_grid)
+    return _publish(lake, paths, day, before, inputs=inputs, off_grid=off_grid)
 
 
 class _Day(NamedTuple):
-    """What is about to be published."""
+    """What lies in the lake, or is about to be published."""
 
     klines: pl.DataFrame
     conflicts: pl.DataFrame
@@ -100,11 +97,28 @@ def _with_others(new: pl.DataFrame, old: pl.DataFrame, configured: list[str]) ->
     return pl.concat([new, others]).sort(new.columns[0], "open_time" if "open_time" in new.columns else "symbol")
 
 
-def _others_certified(lake: Lake, paths: DayPaths, dataset: Dataset) -> pl.DataFrame:
+def _others_certified(known: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
     """Certificates that were there. A filter that leaves a symbol out of a day says that it did not trade: an earlier
     run that knew less may have certified its absence, and that goes."""
-    known = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
     return known if dataset.chosen is None else known.filter(pl.col("present") > 0)
+
+
+def _lying(lake: Lake, paths: DayPaths, dataset: Dataset, schema: pl.Schema) -> _Day:
+    """The day's files as they lie. One that cannot be read counts as none where table or certificates show that no
+    other symbol's rows are lost with it; else DamagedFileError.
+    """
+    schemas = {paths.klines: schema, paths.conflicts: CONFLICT_SCHEMA, paths.certificates: CERTIFICATE_SCHEMA}
+    frames, damaged = dict[str, pl.DataFrame](), list[DamagedFileError]()
+    for path, columns in schemas.items():
+        try:
+            frames[path] = read_table(lake, path, columns)
+        except DamagedFileError as error:
+            damaged.append(error)
+    if damaged:
+        telling = [path for path in (paths.klines, paths.certificates) if path in frames and lake.size(path)]
+        if not telling or any(set(frames[path]["symbol"]).difference(dataset.symbols) for path in telling):
+            raise damaged[0]
+    return _Day(*(frames.get(path, columns.to_frame()) for path, columns in schemas.items()))
 
 
 def _vouched(unverified: pl.DataFrame, rest: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
@@ -130,51 +144,22 @@ def _evidence(
     }
 
 
-def _digest(
-    dataset: Dataset,
-    entries: Mapping[str, ArchiveEntry],
-    topped_up: ToppedUpDay,
-    expected: TimeRange,
-    sizes: Mapping[str, float],
-) -> str:
-    """Of everything the table and the certificates are made from; attempts and the wording of errors are not."""
-    facts = [
-        _FORMAT,
-        str(dataset.on_checksum_mismatch),
-        to_microseconds(expected.end),
-        [
-            (name, entry.state, entry.sha256_actual, entry.revision, _time(entry.first_seen_at), entry.life)
-            for name, entry in sorted(entries.items())
-            if name in dataset.symbols
-        ],
-        [_asked(entry) for _, entry in sorted(topped_up.slices.items())],
-        sorted(fingerprints(topped_up.rows).items()),
-        topped_up.rows["ingested_at"].to_physical().to_list(),
-        *([sorted((name, size) for name, size in sizes.items() if name in dataset.symbols)] if sizes else []),
-    ]
-    return blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
-
-
-def _asked(entry: SliceEntry) -> tuple[str | int | bool | None, ...]:
-    """What was asked, when, and how it ended, as far as a reason depends on it."""
-    times = (_time(moment) for moment in (entry.start, entry.end, entry.requested_at))
-    return (entry.slice_key, entry.state, *times, entry.http_status, bool(entry.error))
-
-
-def _time(instant: datetime | None) -> int | None:
-    return None if instant is None else to_microseconds(instant)
-
-
 def _unchanged(lake: Lake, paths: DayPaths, inputs: str) -> MergedDay | None:
-    """The day as it lies in the lake, if it was made from these inputs and the table is still there, whole."""
+    """The day as it lies in the lake, if it was made from these inputs and neither file was touched since."""
     known = read_metadata(lake, paths.certificates)
-    if known.get(_INPUTS) != inputs or str(lake.size(paths.klines)) != known.get(_BYTES):
+    if known.get(_INPUTS) != inputs or str(lake.size(paths.klines)) != known.get(BYTES):
+        return None
+    try:
+        certificates = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
+    except DamagedFileError:
+        return None
+    if not holds(known, certificates, lake.digest(paths.klines)):
         return None
     return MergedDay(
         day=paths.day,
-        certificates=read_table(lake, paths.certificates, CERTIFICATE_SCHEMA),
+        certificates=certificates,
         rows=int(known[_ROWS]),
-        bytes=int(known[_BYTES]),
+        bytes=int(known[BYTES]),
         path=lake.uri(paths.klines),
         changed=False,
         off_grid=int(known[_OFF_GRID]),
@@ -182,29 +167,24 @@ def _unchanged(lake: Lake, paths: DayPaths, inputs: str) -> MergedDay | None:
     )
 
 
-def _publish(
-    lake: Lake,
-    paths: DayPaths,
-    day: _Day,
-    *,
-    inputs: str,
-    off_grid: int,
-) -> MergedDay:
-    """Conflicts, table, certificates, in this order: the certificates' digest says that the others are there."""
-    if day.conflicts.height or read_table(lake, paths.conflicts, CONFLICT_SCHEMA).height:
-        lake.publish(paths.conflicts, to_parquet(day.conflicts))
+def _publish(lake: Lake, paths: DayPaths, day: _Day, before: _Day, *, inputs: str, off_grid: int) -> MergedDay:
+    """Conflicts, table, certificates, in this order: the certificates' seal says that the others are there."""
     content = klines_to_parquet(day.klines, paths.identity)
-    changed = lake.publish(paths.klines, content)
     wrong = what_is_wrong(DayTables(paths.day, day.klines), RULES)
-    lasting = _keep_check_times(day.certificates, read_table(lake, paths.certificates, CERTIFICATE_SCHEMA))
+    genuine = certified(read_metadata(lake, paths.certificates), before.certificates)
+    lasting = _keep_check_times(day.certificates, before.certificates) if genuine else day.certificates
     metadata = {
         **paths.identity,
         _INPUTS: inputs,
         _ROWS: str(day.klines.height),
-        _BYTES: str(len(content)),
+        BYTES: str(len(content)),
         _OFF_GRID: str(off_grid),
+        **seal(content, lasting),
         **({_WRONG: wrong} if wrong else {}),
     }
+    if day.conflicts.height or before.conflicts.height:
+        lake.publish(paths.conflicts, to_parquet(day.conflicts))
+    changed = lake.publish(paths.klines, content)
     lake.publish(paths.certificates, to_parquet(lasting, metadata))
     return MergedDay(
         day=paths.day,

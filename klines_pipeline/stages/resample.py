@@ -19,10 +19,14 @@ from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA, archive_entries
 from klines_pipeline.klines.life import SYMBOL_SCHEMA
 from klines_pipeline.klines.periods import incomplete_symbols
+from klines_pipeline.klines.quality import RULES, table_is_what_was_certified
 from klines_pipeline.klines.resample import Resampled, resample_klines, resample_period
+from klines_pipeline.klines.truths import DayTables, what_is_wrong
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths, SymbolsPaths
 from klines_pipeline.storage.tables import klines_to_parquet, read_klines, read_table
+
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,8 @@ def _without_gone(certificates: pl.DataFrame, day: date, ends: Mapping[str, _End
 
 
 def _klines(lake: Lake, dataset: Dataset, day: date, certificates: pl.DataFrame) -> pl.DataFrame:
-    """The day's table; DamagedFileError where it holds other rows than were certified."""
+    """The day's table; DamagedFileError where it holds other rows than were certified, or rows that a blocking rule
+    refuses: the day that is wrong is held back, and no other."""
     path = DayPaths.of(dataset, day).klines
     klines = read_klines(lake, path)
     if klines.height != sum(int(certificates[name].sum()) for name in ("from_vision", "from_rest")):
@@ -152,6 +157,14 @@ def _klines(lake: Lake, dataset: Dataset, day: date, certificates: pl.DataFrame)
             f"{lake.uri(path)} has {klines.height} rows, not those its certificates count. Materialize {dataset} for "
             f"{day} again."
         )
+    others = table_is_what_was_certified(DayTables(day, klines, certificates=certificates))
+    if others.height:
+        raise DamagedFileError(
+            f"{lake.uri(path)} has other rows of {', '.join(others['symbol'].head(_NAMED))} than were certified. "
+            f"Materialize {dataset} for {day} again."
+        )
+    if wrong := what_is_wrong(DayTables(day, klines), RULES):
+        raise DamagedFileError(f"{day} of {dataset}: {wrong}")
     return klines
 
 

@@ -12,6 +12,11 @@ from klines_pipeline.domain.utc_day import day_end
 from klines_pipeline.klines.ledgers import ArchiveEntry, SliceEntry
 
 _NAMED = 5
+UNLOOKED = (
+    "%s %s: passed over: %s. The bucket was never asked for these; a run that looks for archives takes them in. If "
+    "klines.yaml was edited and none comes, reload the code location."
+)
+"""Said of `unlooked` symbols: the dataset, the day, the symbols."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class ArchivedDay:
     downloaded_bytes: int = 0
     rejected: int = 0
     duplicates: int = 0
+    unlooked: tuple[str, ...] = ()
+    """Symbols of klines.yaml that a run without the archive step passes over: the bucket was never asked for them."""
 
     def count(self, *states: ArchiveState) -> int:
         """Symbols in one of the states."""

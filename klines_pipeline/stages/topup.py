@@ -23,7 +23,9 @@ from klines_pipeline.klines.ledgers import (
 )
 from klines_pipeline.klines.schema import UTC_TIME
 from klines_pipeline.klines.slices import SILENCE, SliceRequest, is_silent, plan_slices
-from klines_pipeline.stages.asking import ask_slice, closed_rows, entries_of
+from klines_pipeline.klines.withdrawals import doubted_ranges
+from klines_pipeline.stages import asked_again, losses
+from klines_pipeline.stages.asking import ask_slice, closed_rows, entries_of, recounted
 from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
 from klines_pipeline.storage.lake import Lake
@@ -40,21 +42,28 @@ def top_up(
     paths, before = DayPaths.of(dataset, archived.day), market.api.requests
     known, stored = load_slices(lake, dataset, archived.day), load_rows(lake, market, dataset, archived.day)
     short = _incomplete(dataset, archived)
-    standing = standing_slices(known, stored)
-    has = present_slots(pl.concat([archives.verified(short), _vouched(stored, standing)]), dataset.interval)
+    standing, verified = standing_slices(known, stored), archives.verified(short)
+    has = present_slots(pl.concat([verified, _vouched(stored, standing)]), dataset.interval)
+    entries = {symbol: archived.entries[symbol] for symbol in short}
+    doubted = doubted_ranges(stored, verified, entries, standing.values(), dataset.interval)
     now, error = archived.now, None
-    requests = _plan(market, dataset, archived, short, now, has, standing)
+    requests = _plan(market, dataset, archived, short, now, has, standing, doubted)
     if requests or now < day_end(archived.day):
         now, error = _server_time(market, archived)
         if error is not None and archived.now == EPOCH:
             raise error  # nothing tells the time, so nothing can be expected
-        requests = _plan(market, dataset, archived, short, now, has, standing)
+        requests = _plan(market, dataset, archived, short, now, has, standing, doubted)
     outcomes = list(pool.map(lambda request: ask_slice(market, dataset, request, error), requests))
-    fresh = closed_rows(outcomes, archived.day, dataset, now=now, market=market)
-    rows = pl.concat([stored, fresh.kept]).unique(["symbol", "open_time"], keep="first", maintain_order=True)
+    told = asked_again.telling(outcomes, doubted, standing)
+    fresh = closed_rows(told, archived.day, dataset, now=now, market=market)
+    old = asked_again.superseded(stored, told, fresh, doubted)
+    held = stored.join(old, on=["symbol", "open_time"], how="anti")
+    rows = pl.concat([held, fresh.kept]).unique(["symbol", "open_time"], keep="first", maintain_order=True)
     rows = rows.sort("symbol", "open_time")
-    slices = {**known, **entries_of(outcomes, standing, rows)}
-    if outcomes:
+    slices = {**known, **recounted(standing, rows, old["symbol"]), **entries_of(told, standing, rows)}
+    if told:
+        asked_again.record(lake, market, paths, old)
+        losses.record(lake, paths, "rest_klines", asked_again.lost(told, known, standing))
         _publish(lake, paths, rows, slices, fresh.rejected)
     return ToppedUpDay(
         day=archived.day,
@@ -126,6 +135,7 @@ def _plan(
     now: datetime,
     has: Mapping[str, pl.Series],
     known: Mapping[str, SliceEntry],
+    doubted: asked_again.Doubted,
 ) -> list[SliceRequest]:
     """Requests for symbols that traded, as far as the bucket tells, and whose archive is not merely out of reach."""
     expected, awaited = expected_range(archived.day, dataset.interval, now), now - day_end(archived.day) < LONGEST_DELAY
@@ -149,6 +159,7 @@ def _plan(
             interval=dataset.interval,
             limit=market.api.limit,
             known=_lasting(slices, archive, awaited=awaited, doubted_before=now - SILENCE if in_progress else now),
+            doubted=doubted.get(symbol, ()),
         )
     return requests
 
@@ -170,7 +181,7 @@ def _publish(
     lake: Lake, paths: DayPaths, rows: pl.DataFrame, slices: Mapping[str, SliceEntry], rejected: pl.DataFrame
 ) -> None:
     """Rows before the ledger that vouches for them."""
-    if rows.height:
+    if rows.height or lake.size(paths.rest_klines) is not None:
         lake.publish(paths.rest_klines, klines_to_parquet(rows, paths.identity))
     if rejected.height:
         old = read_table(lake, paths.rejected, REJECTED_SCHEMA)

@@ -1,31 +1,36 @@
 """The lake as a place of bytes: read, list, publish whole, lock a day. Local folder or any fsspec URI.
 
-Publishing is atomic. Local: temporary name, fsync, rename, fsync of the folder. Elsewhere: one PUT.
+Publishing is atomic. Local: temporary name, fsync, rename, fsync of the folder. Elsewhere: one PUT, on S3 over the
+version that was compared, and of a day only while its lease is held.
 What the bytes mean is not known here.
 """
 
+import hashlib
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
-from uuid import uuid4
 
 import fsspec
 from botocore.exceptions import BotoCoreError
-from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
 from klines_pipeline.domain.errors import ConfigurationError, TransientError
 from klines_pipeline.storage import layout
+from klines_pipeline.storage.disk import locked, settle, sweep, write_whole
+from klines_pipeline.storage.leases import LEASE_SECONDS, Lease
+from klines_pipeline.storage.objects import Objects, conditional, of_s3
+from klines_pipeline.storage.s3_readers import reader_options
 
 _REMEDY = "Set `lake:` in klines.yaml, or KLINES_LAKE, to a folder that can be read and written."
 _LOCK_SECONDS = 3600.0
-_LEFTOVER_SECONDS = 86_400.0
+_LARGEST_PUT = 100 * 2**20
+"""Bytes; more goes up in parts, which know no conditions."""
 
 
 @dataclass(slots=True)
@@ -34,8 +39,10 @@ class Lake:
 
     root: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    lease_seconds: float = LEASE_SECONDS
     fs: fsspec.AbstractFileSystem = field(init=False, repr=False)
     base: str = field(init=False)
+    _leases: dict[str, Lease] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         try:
@@ -77,15 +84,15 @@ class Lake:
         return folder
 
     def reader_options(self) -> dict[str, str]:
-        """What Polars needs to read `uri`s of an object store; credentials come from the usual AWS_* variables."""
-        if self.is_local:
-            return {}
-        endpoint = self.options.get("endpoint_url")
-        return _s3_options(str(endpoint)) if endpoint else {}
+        """What Polars needs to read `uri`s of an object store."""
+        return reader_options(self.options) if of_s3(self.fs) else {}
 
     def read(self, path: str) -> bytes | None:
         """The whole file; None where there is none."""
         with self._reached():
+            if of_s3(self.fs):  # one request; `cat_file` asks for the size first
+                found = Objects(self.fs).read(f"{self.base}/{path}")
+                return found.content if found else None
             try:
                 content: bytes = self.fs.cat_file(f"{self.base}/{path}")
             except FileNotFoundError:
@@ -101,43 +108,89 @@ class Lake:
     def size(self, path: str) -> int | None:
         """Bytes; None where there is no such file."""
         with self._reached():
+            if of_s3(self.fs):
+                found = Objects(self.fs).look(f"{self.base}/{path}")
+                return found.size if found else None
             try:
                 return int(self.fs.info(f"{self.base}/{path}")["size"])
             except FileNotFoundError:
                 return None
 
+    def digest(self, path: str) -> str | None:
+        """SHA-256 of the file in hex, read piece by piece; None where there is none."""
+        try:
+            with self.opened(path) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        except FileNotFoundError:
+            return None
+
     def folders(self, path: str, *, holding: str) -> list[str]:
         """Names of the folders inside one that have the file `holding`, sorted; a killed run may leave empty ones."""
+        return sorted(self.sizes(path, holding=holding))
+
+    def sizes(self, path: str, *, holding: str) -> dict[str, int]:
+        """Bytes of the file `holding` in each folder inside one that has it, by the folder's name."""
         root = f"{self.base}/{path}"
         with self._reached():
             if self.is_local:
-                try:
-                    return sorted(folder.name for folder in Path(root).iterdir() if (folder / holding).exists())
-                except FileNotFoundError:
-                    return []
-            found = self.fs.find(root)  # one listing of everything: a request a thousand files
+                return dict(_sizes_in(Path(root), holding))
+            found = self.fs.find(root, detail=True)  # one listing of everything: a request a thousand files
         depth = root.count("/") + 2
-        parts = (name.split("/") for name in found if name.count("/") == depth)
-        return sorted(name for *_, name, last in parts if last == holding)
+        parts = ((name.split("/"), int(info["size"])) for name, info in found.items() if name.count("/") == depth)
+        return {name: size for (*_, name, last), size in parts if last == holding}
+
+    def files(self, start: str) -> list[tuple[str, datetime]]:
+        """Paths that begin with `start`, in its folder, and when each was written by the place's own clock (UTC)."""
+        folder = start.rpartition("/")[0]
+        with self._reached():
+            try:
+                found = self.fs.ls(f"{self.base}/{folder}", detail=False)
+            except FileNotFoundError:
+                return []
+            names = sorted(f"{folder}/{name.rpartition('/')[2]}" for name in found)
+            chosen = [name for name in names if name.startswith(start)]
+            return [(name, self.fs.modified(f"{self.base}/{name}").astimezone(UTC)) for name in chosen]
 
     def publish(self, path: str, content: bytes) -> bool:
         """Make `content` the file, whole; False where it already is."""
-        if self.read(path) == content:
-            return False
         if not self.is_local:
             with self._reached():
-                self.fs.pipe_file(f"{self.base}/{path}", content)
-            return True
-        target = Path(self.base, path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-            _settle(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+                return self._put(path, content)
+        if self.read(path) == content:
+            return False
+        write_whole(Path(self.base, path), content)
         return True
+
+    def _put(self, path: str, content: bytes) -> bool:
+        place, objects = f"{self.base}/{path}", self._objects()
+        if objects is None or len(content) >= _LARGEST_PUT:
+            if self.read(path) == content:
+                return False
+            self._fence(path)
+            self.fs.pipe_file(place, content)
+            return True
+        found = objects.look(place)
+        if found is not None and found.size == len(content):
+            found = objects.read(place)
+            if found is not None and found.content == content:
+                return False
+        self._fence(path)
+        if objects.write(place, content, over=found.version if found else None) is None and self.read(path) != content:
+            raise TransientError(f"Another run has written {self.uri(path)} meanwhile; materialize again.")
+        return True
+
+    def _objects(self) -> Objects | None:
+        """The store, if it keeps conditions on writes."""
+        return conditional(self.fs, f"{self.base}/{layout.CONDITIONS}")
+
+    def _fence(self, path: str) -> None:
+        """TransientError where the file's lease was held and got lost."""
+        lease = self._leases.get(layout.lock_of(path) or "")
+        if lease is not None and not lease.is_held:
+            raise TransientError(
+                f"{self.uri(path)} was not written: this run did not renew its lease in time, so that another may have "
+                "begun the day. Materialize it again."
+            )
 
     def publish_file(self, path: str, source: Path) -> None:
         """Move a finished file from `incoming` to its place, whole."""
@@ -148,14 +201,14 @@ class Lake:
             return
         target = Path(self.base, path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _settle(source, target)
+        settle(source, target)
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
         """A folder for downloads, on the lake's own disk where it has one; emptied when done."""
         if self.is_local:
             home = self._writable(Path(self.base, layout.INCOMING))
-            _sweep(home)
+            sweep(home)
             folder = Path(tempfile.mkdtemp(prefix=f".{os.getpid()}-", dir=home))
         else:
             folder = Path(tempfile.mkdtemp(prefix="klines-"))
@@ -166,48 +219,42 @@ class Lake:
 
     @contextmanager
     def locked(self, paths: layout.Lockable) -> Iterator[None]:
-        """Hold what is to be written against other runs on this disk.
+        """Hold what is to be written against other runs: on a disk by a file lock, on S3 by a lease.
 
-        Object stores have no lock: there, whole files win or lose.
+        Where the store keeps no conditions on writes, nobody is held off: whole files win or lose.
         """
         if not self.is_local:
-            yield
+            with self._leased(paths):
+                yield
             return
         path = Path(self.base, paths.lock)
         self._writable(path.parent)
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=_LOCK_SECONDS)
-        except Timeout:
-            raise TransientError(f"Another run has held {path.stem} for {_LOCK_SECONDS:.0f} s; wait for it.") from None
+        with locked(path, _LOCK_SECONDS):
+            yield
+
+    @contextmanager
+    def _leased(self, paths: layout.Lockable) -> Iterator[None]:
+        with self._reached():
+            objects = self._objects()
+            lease = Lease(objects, f"{self.base}/{paths.lock}", self.lease_seconds) if objects else None
+            if lease is not None:
+                lease.acquire(_LOCK_SECONDS)
+        if lease is None:
+            yield
+            return
+        self._leases[paths.lock] = lease
         try:
             yield
         finally:
-            lock.release()
+            del self._leases[paths.lock]
+            lease.release()
 
 
-def _s3_options(endpoint: str) -> dict[str, str]:
-    return {
-        "aws_endpoint_url": endpoint,
-        "aws_allow_http": str(endpoint.startswith("http://")).lower(),
-        "aws_virtual_hosted_style_request": "false",
-    }
-
-
-def _sweep(home: Path) -> None:
-    """Remove what killed runs left behind more than a day ago."""
-    for leftover in home.iterdir():
-        if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _settle(source: Path, target: Path) -> None:
-    """fsync, rename, fsync of the folder: after a power cut the old file or the new one is there."""
-    with source.open("rb+") as file:
-        os.fsync(file.fileno())
-    source.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
+def _sizes_in(root: Path, holding: str) -> Iterator[tuple[str, int]]:
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        folders = list(root.iterdir())
+    except FileNotFoundError:
+        return
+    for folder in folders:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            yield folder.name, (folder / holding).stat().st_size

@@ -3,6 +3,7 @@
 Folders are Hive style, lower-case keys, ISO dates. The mirror keeps the exchange's own keys.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePosixPath
@@ -95,6 +96,11 @@ class DayPaths:
         return self._part("rest_klines")
 
     @property
+    def superseded(self) -> str:
+        """Ledger of rows as REST gave them once and no longer does."""
+        return self._part("ledger/superseded")
+
+    @property
     def archives(self) -> str:
         """Ledger, one row a symbol."""
         return self._part("ledger/archives")
@@ -123,6 +129,11 @@ class DayPaths:
     def merges(self) -> str:
         """Ledger, one row each time another version of a symbol's archive came into the table."""
         return self._part("ledger/merges")
+
+    @property
+    def losses(self) -> str:
+        """Ledger of what was lost of the other ledgers and cannot be told again."""
+        return self._part("ledger/losses")
 
     @property
     def rejected(self) -> str:
@@ -161,6 +172,26 @@ class SymbolsPaths:
     def lock(self) -> str:
         """Held by whoever writes the table."""
         return f".locks/{self.exchange}-{self.market}-symbols.lock"
+
+
+CONDITIONS = ".locks/conditional-writes"
+"""An object store is asked with it whether it keeps conditions."""
+_LOCKED = re.compile(
+    r"exchange=(?P<exchange>[^/]+)/market=(?P<market>[^/]+)(/interval=(?P<interval>[^/]+))?"
+    rf"(/date=(?P<day>[0-9-]{{10}}))?/{PART}$"
+)
+
+
+def lock_of(path: str) -> str | None:
+    """The lock under which a table's or ledger's file is written, by the paths above; None for any other file."""
+    found = _LOCKED.search(path)
+    if found is None:
+        return None
+    venue = f".locks/{found['exchange']}-{found['market']}"
+    if found["day"] is None:
+        return f"{venue}-symbols.lock"
+    whole_month = f"funding-{found['day'][:7]}"
+    return f"{venue}-{found['interval']}-{found['day']}.lock" if found["interval"] else f"{venue}-{whole_month}.lock"
 
 
 class Lockable(Protocol):

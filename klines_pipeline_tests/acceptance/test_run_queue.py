@@ -16,8 +16,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from klines_pipeline.defs.automation.run_requests import DATASET, FIRST, KIND, LAST, REQUESTED_AT
 from klines_pipeline.defs.operations.lost_runs import PROCESS
 from klines_pipeline.domain.wanted import PRIORITY, Kind
+from klines_pipeline.klines.quality import RULES
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline_tests.acceptance.conftest import PROJECT
 
@@ -28,7 +30,7 @@ DAY = "2024-03-01"
 CONFIG = """
 automation: {enabled: false}
 datasets:
-  - {interval: 1h, start: 2024-01-01, symbols: [BTCUSDT]}
+  - {interval: 1h, start: 2024-01-01, symbols: [BTCUSDT], resample: [4h]}
   - {interval: 1d, start: 2024-01-01, symbols: [BTCUSDT]}
   - {market: um, interval: 1h, start: 2024-01-01, symbols: [BTCUSDT]}
 """
@@ -49,11 +51,11 @@ class Home:
         (folder / "klines.yaml").write_text(CONFIG, "utf-8")
         (folder / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text("utf-8"), "utf-8")
 
-    def start(self, *words: str) -> "subprocess.Popen[bytes]":
+    def start(self, command: str, *words: str) -> "subprocess.Popen[bytes]":
         """A command of Dagster's, in a process group of its own."""
-        with Path(self.folder, f"{words[0]}.log").open("ab") as log:
+        with Path(self.folder, f"{command}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", *words],
+                [str(Path(sys.executable).with_name(command)), *words],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,
@@ -68,12 +70,18 @@ class Home:
 
     def daemon(self) -> "subprocess.Popen[bytes]":
         """The daemon and the code server it starts."""
-        return self.start("dagster._daemon", "run", "-f", LOCATION)
+        return self.start("dagster-daemon", "run", "-f", LOCATION)
 
-    def launch(self, job: str, kind: Kind) -> None:
-        """Put a run of one day into the queue, as a sensor would."""
-        days = {"dagster/asset_partition_range_start": DAY, "dagster/asset_partition_range_end": DAY}
-        tags = {**days, "klines/kind": kind.value, "dagster/priority": str(PRIORITY[kind])}
+    def launch(self, job: str, kind: Kind, *, last: str = DAY) -> None:
+        """Put a run of one day, or of some, into the queue, as a sensor would."""
+        tags = {
+            FIRST: DAY,
+            LAST: last,
+            KIND: kind.value,
+            "dagster/priority": str(PRIORITY[kind]),
+            DATASET: "binance/spot/klines_1h",
+            REQUESTED_AT: "2025-03-04T09:00:00+00:00",
+        }
         self.dagster("job", "launch", "-f", LOCATION, "-j", job, "--tags", json.dumps(tags))
 
 
@@ -138,6 +146,16 @@ def succeeded(instance: dg.DagsterInstance, count: int) -> bool:
     return len(instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))) == count
 
 
+def meet_the_pools(home: Home, instance: dg.DagsterInstance, daemon: Callable[[], "subprocess.Popen[bytes]"]) -> None:
+    """The sensor `lost_runs`, on wherever automation is, opens every pool in its first tick, before any run."""
+    home.dagster("sensor", "start", "-f", LOCATION, "lost_runs")
+    started = daemon()
+    until(lambda: len(instance.event_log_storage.get_pool_limits()) == 2, "the pools of two hosts")
+    kill_group(started)
+    limits = instance.event_log_storage.get_pool_limits()
+    assert [(pool.name, pool.limit) for pool in limits] == [("binance_spot_rest", 1), ("binance_um_rest", 1)]
+
+
 def test_two_runs_of_one_host_never_overlap_and_what_is_fresh_goes_first(
     home: Home,
     exchange: EmbeddedExchange,
@@ -145,7 +163,7 @@ def test_two_runs_of_one_host_never_overlap_and_what_is_fresh_goes_first(
     daemon: Callable[[], "subprocess.Popen[bytes]"],
 ) -> None:
     exchange.add_fault(kind="delay", group="archives", seconds=5.0)
-    home.dagster("instance", "concurrency", "set", "binance_spot_rest", "1")  # a default counts from the second look on
+    meet_the_pools(home, instance, daemon)
     home.launch("spot_1h", Kind.PUBLISHED)
     home.launch("um_1h", Kind.PUBLISHED)
     home.launch("spot_1d", Kind.HISTORY)
@@ -185,6 +203,26 @@ def test_a_power_cut_leaves_a_run_that_is_given_up_and_done_again(
     assert again.parent_run_id == lost.run_id
     [failure] = instance.all_logs(lost.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
     assert "is gone: killed, or the host stopped" in failure.message
+
+
+def test_a_run_that_failed_on_one_day_is_followed_by_what_it_left_out_of_the_others(
+    home: Home, instance: dg.DagsterInstance, daemon: Callable[[], "subprocess.Popen[bytes]"]
+) -> None:
+    bad = home.folder / "lake/ledger/archives/exchange=binance/market=spot/interval=1h/date=2024-03-02/part.parquet"
+    bad.parent.mkdir(parents=True)
+    bad.write_bytes(b"PAR1")
+    home.launch("spot_4h", Kind.REPAIR, last="2024-03-03")
+    home.dagster("sensor", "start", "-f", LOCATION, "left_behind")
+
+    daemon()
+    until(lambda: succeeded(instance, 2), "a run for each stretch of good days")
+
+    keys = [dg.AssetKey(["binance", "spot", name]) for name in ("klines_1h", "resampled_klines_4h")]
+    assert [instance.get_materialized_partitions(key) for key in keys] == [{DAY, "2024-03-03"}] * 2
+    followers = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))
+    for run in followers:
+        checked = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        assert len(checked) >= len(RULES)
 
 
 def test_a_command_that_was_killed_holds_up_no_other(

@@ -133,6 +133,7 @@ def test_a_check_shows_its_rule_its_result_and_the_remedy(visit: Visit, material
     expect(visit.page.get_by_text(rule.description).first).to_be_visible()
     expect(visit.page.get_by_text("Passed", exact=True).first).to_be_visible()
     expect(visit.page.get_by_text("days_examined").first).to_be_visible()
+    expect(visit.page.get_by_text(f"{DAY} and 3 symbols looked at: no {rule.breach}.").first).to_be_visible()
 
 
 def test_the_lineage_of_a_market_is_one_picture(visit: Visit, materialized: str) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.execution.build_resources import wrap_resources_for_execution
 
 from klines_pipeline.defs.automation.run_requests import FIRST, LAST
 from klines_pipeline.defs.build import build_definitions
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline_tests.unattended.stepped_daemon import subset_of
 
 
 @pytest.fixture
@@ -31,12 +31,8 @@ def run_requested(
     definitions: dg.Definitions, instance: dg.DagsterInstance, request: dg.RunRequest
 ) -> dg.ExecuteInProcessResult:
     """Execute what a sensor or a schedule asked for, with the checks it names or all, as the implicit asset job."""
-    job = definitions.resolve_implicit_global_asset_job_def().get_subset(
-        asset_selection={*(request.asset_selection or [])},
-        asset_check_selection=None if request.asset_check_keys is None else {*request.asset_check_keys},
-    )
     key = {"dagster/run_key": request.run_key} if request.run_key else {}
-    return job.execute_in_process(
+    return subset_of(definitions, request).execute_in_process(
         instance=instance,
         tags={**request.tags, **key},
         raise_on_error=False,
@@ -60,8 +56,8 @@ def tick(
     definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, exchange: EmbeddedExchange
 ) -> list[dg.RunRequest] | str:
     """Evaluate a schedule as the daemon would, at the exchange's time: its run requests, or why there are none."""
-    resources = wrap_resources_for_execution(definitions.resources)
     repository = definitions.get_repository_def()
+    resources = repository.get_top_level_resources()
     with _Context(instance, None, exchange.now(), resources=resources, repository_def=repository) as context:
         answer = definitions.resolve_schedule_def(name).evaluate_tick(context)
     return list(answer.run_requests or []) or str(answer.skip_message)

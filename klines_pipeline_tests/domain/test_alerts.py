@@ -5,7 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from klines_pipeline.domain.alerts import LISTED, QUIET_HOURS, QUIET_SECONDS, Alert, AlertKind, Told, compose
+from klines_pipeline.domain.alerts import Alert, AlertKind
+from klines_pipeline.domain.telling import (
+    LISTED,
+    LOOK_BACK_SECONDS,
+    QUIET_HOURS,
+    QUIET_SECONDS,
+    Happened,
+    Told,
+    compose,
+)
 
 AT = datetime(2025, 3, 4, 9, tzinfo=UTC)
 NOW = AT.timestamp()
@@ -113,6 +122,59 @@ def test_something_else_does_not_wait(other: Alert) -> None:
     assert compose([other], told, NOW + 1).payload is not None
 
 
+BANNED = failed_run("2025-03-03", message="127.0.0.1 has banned this address until 06:52")
+DAMAGED = failed_run("2025-03-03", message="ledger/archives/date=2025-03-03/part.parquet is damaged. Delete it.")
+
+
+def failed_tick(message: str) -> Alert:
+    return Alert(AlertKind.TICK, "ERROR", message, None, AT, asset="published_days")
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [(BANNED, DAMAGED), (failed_tick("OSError: No space left on device"), failed_tick("unknown symbol BTCUST"))],
+    ids=["run", "tick"],
+)
+def test_another_cause_of_the_same_days_does_not_wait(first: Alert, other: Alert) -> None:
+    told = compose([first], NOTHING, NOW).after
+
+    assert compose([other], told, NOW + 600).alerts == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ("127.0.0.1 has banned this address until 06:52", "127.0.0.1 has banned this address until 07:31"),
+        (
+            "2 symbol(s) failed: ETHUSDT (HTTP 503), SOLUSDT.",
+            "3 symbol(s) failed: ADAUSDT (HTTP 502), 1000PEPEUSDT, XRPUSDT.",
+        ),
+        ("Its process (host 4711 81 6f2e) is gone.", "Its process (host 4712 97 6f2e) is gone."),
+    ],
+)
+def test_times_numbers_and_symbols_make_no_other_cause(first: str, again: str) -> None:
+    told = compose([failed_run("2025-03-03", message=first)], NOTHING, NOW).after
+
+    assert compose([failed_run("2025-03-03", message=again)], told, NOW + 600).alerts == 0
+
+
+def test_times_remembered_from_a_clock_that_was_ahead_count_as_now() -> None:
+    ahead = NOW + 30 * QUIET_SECONDS
+    _, told = (
+        compose([failed_run("2025-03-03")], Told(until=ahead), ahead)
+        .after.heard_of({"fine": ahead})
+        .missed(["fine"], ahead)
+    )
+
+    told = told.by(NOW)
+
+    assert compose([failed_run("2025-03-03")], told, NOW + 60).alerts == 0
+    assert compose([failed_run("2025-03-03")], told, NOW + QUIET_SECONDS).alerts == 1
+    assert told.missed(["fine"], NOW + 30 * QUIET_SECONDS)[0] == ["fine"]
+    assert told.until == NOW - LOOK_BACK_SECONDS
+    assert Told(until=NOW + 59).by(NOW).until == NOW + 59
+
+
 def test_a_day_that_fails_three_times_at_once_is_one_alert() -> None:
     message = compose([failed_run("2025-03-01", run=f"{number}") for number in range(3)], NOTHING, NOW)
 
@@ -129,7 +191,7 @@ def test_of_a_flood_the_first_are_listed_and_the_rest_is_counted() -> None:
 
 
 def test_a_cursor_is_read_as_it_was_written_and_stays_below_4_kilobytes() -> None:
-    told = NOTHING.looked_at({f"{number:012}": NOW + number / 100 for number in range(300)})
+    told = NOTHING.looked_at([Happened(f"{number:012}", NOW + number / 100, number) for number in range(300)], NOW + 9)
     told = compose([failed_run(f"day {number}") for number in range(300)], told, NOW).after
     for hour in (1, 3, 7, 15, 31):
         told = compose([failed_run(f"day {number}") for number in range(300)], told, NOW + hour * QUIET_SECONDS).after
@@ -160,12 +222,13 @@ def test_a_lost_or_malformed_cursor_is_none(text: str | None) -> None:
 
 
 def test_a_run_is_looked_at_once_though_runs_are_recorded_out_of_order() -> None:
-    told = Told(until=1000.0).looked_at({"first_run": 1100.0, "second_run": 1050.0})
+    first, second = Happened("first_run", 1100.0), Happened("second_run", 1050.0)
+    told = Told(until=1000.0).looked_at([first, second], 1100.0)
 
-    assert told.knows("first_run", 1100.0)
-    assert told.knows("second_run", 1050.0)
-    assert not told.knows("late_one", 1045.0)
-    assert told.knows("ancient_one", 1000.0)
+    assert told.knows(first, 1100.0)
+    assert told.knows(second, 1100.0)
+    assert not told.knows(Happened("late_one", 1045.0), 1100.0)
+    assert told.knows(Happened("ancient_one", 1000.0), 1100.0)
 
 
 def test_what_no_receiver_would_have_is_counted_in_the_next_message() -> None:

@@ -2,7 +2,8 @@
 
 `python ingest_process.py '{"lake": ..., "endpoints": {...}, "symbols": [...], "interval": ..., "days": [...]}'`
 
-`largest_file` limits what it can write; `state` is the folder in which it hears of bans. `kill_each: {"before": folder,
+`store` holds options of an object store; `largest_file` limits what it can write; `state` is the folder in which it
+hears of bans. `kill_each: {"before": folder,
 "into": folder}` lets a run on a copy of `before` die at its first rename, a run on a second copy at its second, and so
 on until one lives to the end.
 """
@@ -29,7 +30,11 @@ def ingest(lake: str, order: dict[str, Any]) -> bool:
     """Run the days; whether all were good."""
     dataset = Dataset("binance", "spot", Interval.parse(order["interval"]), tuple(order["symbols"]), date(2017, 8, 17))
     market = connect("binance", "spot", order["endpoints"], order.get("state"))
-    results = [*Ingest(Lake(lake), market, dataset).days([date.fromisoformat(day) for day in order["days"]])]
+    results = [
+        *Ingest(Lake(lake, order.get("store", {})), market, dataset).days(
+            [date.fromisoformat(day) for day in order["days"]]
+        )
+    ]
     for result in results:
         print(result.day, dict(result.failures), flush=True)
     return not any(result.failures for result in results)

@@ -82,7 +82,8 @@ def test_a_check_warns_whatever_the_policy(
     results = run(dataset, DAY)
 
     findings = {
-        found.rule: found.examples for found in examine_days(lake, dataset, [results[0].day], Automation().cadence)
+        found.rule: [*map(str, found.worst)]
+        for found in examine_days(lake, dataset, [results[0].day], Automation().cadence)
     }
 
     assert findings["archive_matches_checksum"] == [f"{DAY} ETHUSDT: 1"]

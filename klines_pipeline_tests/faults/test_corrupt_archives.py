@@ -104,7 +104,8 @@ def test_what_is_no_archive_is_never_used_and_rest_fills_the_day(
     assert not list(Path(lake.base, "vision").rglob("ETHUSDT*"))
     assert not list(tmp_path.rglob("*evil*"))
     findings = {
-        finding.rule: finding.examples for finding in examine_days(lake, dataset, [result.day], Automation().cadence)
+        finding.rule: [*map(str, finding.worst)]
+        for finding in examine_days(lake, dataset, [result.day], Automation().cadence)
     }
     assert findings["archive_matches_checksum"] == [f"{DAY} ETHUSDT: 1"]
 

@@ -109,7 +109,10 @@ def test_a_verified_archive_is_not_given_up_for_one_without_its_checksum(
     assert table_files(lake) == before
     assert (entry["state"], entry["revision"]) == ("ok", 1)
     assert "checksum_mismatch" in entry["error"]
-    findings = {found.rule: found.examples for found in examine_days(lake, dataset, [result.day], Automation().cadence)}
+    findings = {
+        found.rule: [*map(str, found.worst)]
+        for found in examine_days(lake, dataset, [result.day], Automation().cadence)
+    }
     assert findings["archive_matches_checksum"] == [f"{DAY} ETHUSDT: 1"]
 
 

@@ -3,8 +3,12 @@
 from datetime import date
 from pathlib import Path
 
+import pytest
+
+from klines_pipeline.defs.assets.funding_metadata import funding_metadata
 from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline.stages.funding.ingest import FundingStage
 from klines_pipeline.stages.funding.state import paths_of
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline_tests.conftest import make_dataset
@@ -12,6 +16,24 @@ from klines_pipeline_tests.funding.conftest import Fund, asked, row_of
 from klines_pipeline_tests.funding.wishes import FUNDING, UM, at, run, said, wanted
 
 SWAP = make_dataset("BTC-USDT-SWAP", exchange="okx", market="swap", interval="1h", funding=True, start="2025-03-03")
+
+
+def test_a_symbol_new_in_klines_yaml_is_passed_over_aloud_and_the_others_stay_fresh(
+    exchange: EmbeddedExchange, lake: Lake, fund: Fund, caplog: pytest.LogCaptureFixture
+) -> None:
+    edited = make_dataset("BTCUSDT", "ETHUSDT", market="um", interval="1h", funding=True, start="2025-03-04")
+    only = make_dataset("BTCUSDT", market="um", interval="1h", funding=True, start="2025-03-04")
+    run(fund, only, wanted(exchange, lake, only, at(3, 4, 9)))
+    exchange.set_clock(at(3, 4, 16))
+
+    [day] = fund([edited], "2025-03-04", stages=[FundingStage.REST, FundingStage.FUNDING])
+
+    assert not day.failures
+    assert row_of(lake, "ledger/funding_certificates", "BTCUSDT", "2025-03-04")["present"] == 3
+    assert "2025-03-04: passed over: ETHUSDT." in caplog.text
+    assert funding_metadata(day)[FundingStage.FUNDING]["symbols_passed_over"] == "ETHUSDT"
+    run(fund, edited, wanted(exchange, lake, edited, at(3, 4, 17)))
+    assert row_of(lake, "ledger/funding_certificates", "ETHUSDT", "2025-03-04")["present"] == 3
 
 
 def test_a_first_start_wants_the_newest_days_and_the_history_and_then_an_hour_at_a_time(

@@ -70,7 +70,7 @@ def test_a_comparison_names_days_symbols_and_the_first_row() -> None:
     found.add(date(2024, 3, 2), "B", compare(OURS, OURS, MINUTE))
 
     assert (found.rows, found.differing, found.bad_days) == (20, 1, ["2024-03-01"])
-    assert found.examples == ["2024-03-01 A: 1 of 10 rows, the first at 00:03:00"]
+    assert [*map(str, found.examples)] == ["2024-03-01 A: 1 of 10 rows, the first at 00:03:00"]
 
 
 def test_what_is_drawn_is_the_same_each_time_and_differs_from_day_to_day() -> None:

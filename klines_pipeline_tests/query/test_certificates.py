@@ -81,6 +81,7 @@ def test_status_adds_up_a_dataset_and_shows_one_that_has_nothing_yet(kept: Lake)
         "klines": present,
         "completeness_pct": 100 * present / expected,
         "incomplete": held["incomplete"],
+        "missing_days": "2025-03-03",
     }
     assert set(held["incomplete"].split(", ")) == {"exchange_halt: 2", "delisted: 2", "blocked: 3"}
     assert nothing == dict.fromkeys(nothing) | {
@@ -89,7 +90,19 @@ def test_status_adds_up_a_dataset_and_shows_one_that_has_nothing_yet(kept: Lake)
         "symbols": 0,
         "klines": 0,
         "incomplete": "",
+        "missing_days": "",
     }
+
+
+@pytest.mark.parametrize("table", ["certificates", "klines"])
+def test_status_names_days_that_have_lost_their_table_or_their_certificates(
+    kept: Lake, tmp_path: Path, table: str
+) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    shutil.copytree(kept.base, lake.base)
+    Path(lake.base, getattr(DayPaths.of(DATASET, SECOND), table)).unlink()
+
+    assert status(lake, [DATASET])["missing_days"].to_list() == ["2025-03-02 to 2025-03-03"]
 
 
 def written_before_it_had(column: str, lake: Lake, dataset: Dataset, day: date) -> None:

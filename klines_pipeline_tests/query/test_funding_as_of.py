@@ -80,7 +80,7 @@ def test_bytes_or_a_ledger_that_are_gone_are_named_with_the_remedy(story: Fundin
     old.write_bytes(content)
     Path(story.lake.base, PATHS.revisions).unlink()
 
-    with pytest.raises(DamagedFileError, match=r"funding_revisions/.*date=2025-02-01/.* from a backup"):
+    with pytest.raises(DamagedFileError, match=r"funding_revisions/.*date=2025-02-01/.* Restore it from a backup"):
         story.load(as_of=START)
     assert_frame_equal(story.load(as_of=START + timedelta(hours=2)), story.load())
 

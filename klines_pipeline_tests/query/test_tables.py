@@ -19,11 +19,11 @@ def test_stored_days_are_those_with_a_file_in_order(kept: Lake) -> None:
     assert stored_days(kept, "klines", "okx", "swap", "1m") == []
 
 
-def test_a_file_that_goes_while_it_is_read_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_gone_is_named_with_what_brings_it_back(tmp_path: Path) -> None:
     lake, day = Lake(str(tmp_path)), date(2025, 3, 1)
     rows = scan_days(lake, "klines", *WHERE, days=[day], schema=KLINE_SCHEMA)
 
-    with pytest.raises(DamagedFileError, match=r"date=2025-03-01/part\.parquet has gone while it was read"):
+    with pytest.raises(DamagedFileError, match=r"date=2025-03-01/part\.parquet is missing\. Materialize the day"):
         collect_days(rows, lake, "klines", WHERE, days=[day], schema=KLINE_SCHEMA)
 
 

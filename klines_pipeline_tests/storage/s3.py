@@ -17,6 +17,10 @@ def endpoint() -> str:
     return f"http://{host}:{port}"
 
 
+KEYS = {"key": "anything", "secret": "anything"}
+"""What a process without the environment signs with."""
+
+
 @pytest.fixture
 def s3_root(monkeypatch: pytest.MonkeyPatch) -> str:
     """`s3://bucket/prefix`, empty; the environment names the server and credentials as usual."""

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import DayPaths
+from klines_pipeline.storage.layout import CONDITIONS, DayPaths
 from klines_pipeline_tests.conftest import make_dataset
 
 HUNDRED_KILOBYTES = 100_000
@@ -38,8 +39,8 @@ for _ in range(25):
 
 
 def files(lake: Lake) -> set[str]:
-    """Everything in the lake, hidden files and leftovers included."""
-    return {name.removeprefix(f"{lake.base}/") for name in lake.fs.find(lake.base)}
+    """Everything in the lake, hidden files and leftovers included, but for what an object store was tried with."""
+    return {name.removeprefix(f"{lake.base}/") for name in lake.fs.find(lake.base)} - {CONDITIONS}
 
 
 def test_a_published_file_is_read_back_and_listed(any_lake: Lake) -> None:
@@ -77,6 +78,18 @@ def test_a_folder_left_empty_by_a_killed_run_is_none(any_lake: Lake) -> None:
     any_lake.publish("a/b=3/.x.tmp", b"half")
 
     assert any_lake.folders("a", holding="x") == ["b=1"]
+
+
+def test_files_of_one_name_are_listed_with_the_times_they_were_written(any_lake: Lake) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=2)
+    for name in ("a.zip@01", "a.zip@02", "ab.zip@01"):
+        any_lake.publish(f"kept/{name}", b"x")
+
+    found = any_lake.files("kept/a.zip@")
+
+    assert [path for path, _ in found] == ["kept/a.zip@01", "kept/a.zip@02"]
+    assert all(began <= written <= datetime.now(UTC) + timedelta(seconds=2) for _, written in found)
+    assert any_lake.files("nowhere/a.zip@") == []
 
 
 def test_names_beyond_ascii_are_kept(any_lake: Lake) -> None:

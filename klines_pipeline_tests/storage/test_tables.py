@@ -1,7 +1,9 @@
 """Parquet files: the same bytes for the same rows, whole symbols in a row group, the same rows in every reader."""
 
-from datetime import date
+from datetime import date, timedelta
+from functools import partial
 from io import BytesIO
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -14,11 +16,24 @@ from polars.testing import assert_frame_equal
 from klines_pipeline.domain.errors import DamagedFileError
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, REVISION_SCHEMA, RevisionEntry, to_frame
 from klines_pipeline.klines.schema import KLINE_SCHEMA, REST
+from klines_pipeline.settings import lake_options
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import klines_to_parquet, read_columns, read_metadata, read_table, to_parquet
+from klines_pipeline.storage.s3_readers import found
+from klines_pipeline.storage.tables import (
+    klines_to_parquet,
+    read_columns,
+    read_legible,
+    read_many,
+    read_metadata,
+    read_names,
+    read_table,
+    to_parquet,
+)
 from klines_pipeline_tests.conftest import make_dataset
 from klines_pipeline_tests.klines.frames import DAY, at, klines
+from klines_pipeline_tests.storage.front import Front
+from klines_pipeline_tests.storage.s3 import endpoint
 
 PATHS = DayPaths.of(make_dataset("BTCUSDT"), DAY.date())
 LARGEST_GROUP = 28_800
@@ -185,3 +200,91 @@ def test_no_file_has_no_rows_and_a_damaged_one_is_named(lake: Lake) -> None:
         lake.publish(PATHS.klines, damaged)
         with pytest.raises(DamagedFileError, match=r"part\.parquet is damaged .* Delete it"):
             read_columns(lake, PATHS.klines, KLINE_SCHEMA)
+
+
+def test_whatever_bit_of_a_file_is_flipped_it_is_read_or_said_to_be_damaged(lake: Lake) -> None:
+    """Every 11th byte; Polars panics at some of them, Arrow raises errors of five kinds."""
+    path, whole = PATHS.klines, klines_to_parquet(klines("A", range(200)), {"k": "v"})
+    keys, damaged = pl.Schema({name: KLINE_SCHEMA[name] for name in ("symbol", "open_time")}), 0
+    for place in range(0, len(whole), 11):
+        lake.publish(path, whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        read_names(lake, path)
+        read_metadata(lake, path)
+        for read in (partial(read_table, schema=KLINE_SCHEMA), partial(read_columns, schema=keys)):
+            try:
+                read(lake, path)
+            except DamagedFileError:
+                damaged += 1
+
+    assert damaged
+
+
+def ledgers(lake: Lake, count: int) -> list[str]:
+    """So many days' certificates, a row each."""
+    paths = [DayPaths.of(make_dataset("BTCUSDT"), DAY.date() + timedelta(days=offset)) for offset in range(count)]
+    for place, path in enumerate(paths):
+        rows = pl.DataFrame([{"symbol": "BTCUSDT", "missing": place}], schema=CERTIFICATE_SCHEMA)
+        lake.publish(path.certificates, to_parquet(rows))
+    return [path.certificates for path in paths]
+
+
+MISSING = pl.Schema({"missing": pl.Int64()})
+
+
+def test_many_days_are_read_with_their_dates_and_one_that_is_gone_has_no_rows(any_lake: Lake) -> None:
+    paths = ledgers(any_lake, 4)
+    any_lake.fs.rm_file(f"{any_lake.base}/{paths[1]}")
+
+    rows = read_many(any_lake, paths, MISSING)
+
+    assert rows.rows() == [(DAY.date() + timedelta(days=place), place) for place in (0, 2, 3)]
+    assert read_many(any_lake, [], MISSING).schema == rows.schema
+    assert read_many(any_lake, paths[1:2], MISSING).is_empty()
+
+
+def test_of_many_days_the_damaged_ones_are_named_and_the_others_read(any_lake: Lake) -> None:
+    paths = ledgers(any_lake, 4)
+    any_lake.publish(paths[2], b"damaged")
+
+    rows, damaged = read_legible(any_lake, paths, MISSING)
+
+    assert rows["missing"].to_list() == [0, 1, 3]
+    assert {day: str(error).split(" (")[0] for day, error in damaged.items()} == {
+        date(2024, 3, 3): f"{any_lake.uri(paths[2])} is damaged"
+    }
+    with pytest.raises(DamagedFileError, match="date=2024-03-03"):
+        read_many(any_lake, paths, MISSING)
+
+
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_files_of_a_bucket_are_read_many_at_a_time_and_no_more_often_than_needed(s3_root: str, spoiled: bool) -> None:  # noqa: FBT001
+    near = Lake(s3_root, lake_options(s3_root))
+    paths = ledgers(near, 24)
+    if spoiled:
+        near.publish(paths[5], b"damaged")
+    with Front(endpoint(), seconds_away=0.1) as front:
+        rows, damaged = read_legible(Lake(s3_root, {"endpoint_url": front.url}), paths, MISSING)
+
+        assert rows.height + len(damaged) == 24
+        assert 4 <= front.most_at_once <= 64
+        assert front.requests.total() <= (24 * 3 if spoiled else 24 * 2)
+
+
+def test_polars_reads_with_the_profile_that_s3fs_writes_with(
+    s3_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[quants]\naws_access_key_id = anybody\naws_secret_access_key = secret\n", "utf-8")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    monkeypatch.setenv("AWS_PROFILE", "quants")
+    found.cache_clear()
+    try:
+        lake = Lake(s3_root, {**lake_options(s3_root), "skip_instance_cache": True})
+        paths = ledgers(lake, 1)
+
+        assert lake.reader_options()["aws_access_key_id"] == "anybody"
+        assert read_many(lake, paths, MISSING)["missing"].to_list() == [0]
+    finally:
+        found.cache_clear()

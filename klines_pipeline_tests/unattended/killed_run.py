@@ -15,7 +15,7 @@ from klines_pipeline.defs.automation.run_requests import days_of_run
 from klines_pipeline.defs.build import build_definitions
 from klines_pipeline.settings import Settings
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline_tests.unattended.stepped_daemon import Ask
+from klines_pipeline_tests.unattended.stepped_daemon import Ask, subset_of
 
 PROJECT = Path(__file__).parents[2]
 _SOME = 10
@@ -30,7 +30,6 @@ def killed_in_the_middle(
     None if it was over too soon: a run with few archives to fetch.
     """
     exchange.add_fault(kind="delay", group="archives", seconds=0.2)
-    order = {"assets": [key.path for key in ask.request.asset_selection or ()], "tags": dict(ask.request.tags)}
     process = subprocess.Popen(
         [sys.executable, "-m", "klines_pipeline_tests.unattended.killed_run", str(folder)],
         cwd=PROJECT,
@@ -41,7 +40,7 @@ def killed_in_the_middle(
         text=True,
     )
     assert process.stdin is not None
-    process.stdin.write(json.dumps(order))
+    process.stdin.write(order_of(ask.request))
     process.stdin.close()
     before = exchange.requests()["archives"]
     while process.poll() is None and exchange.requests()["archives"] - before < _SOME:
@@ -62,14 +61,33 @@ def _not_kept(exchange: EmbeddedExchange, lake: Path, run: dg.DagsterRun) -> set
     return {key for key in keys if not (lake / "vision" / key).is_file()}
 
 
+def order_of(request: dg.RunRequest) -> str:
+    """A request as JSON."""
+    checks = request.asset_check_keys
+    named = None if checks is None else [[key.asset_key.path, key.name] for key in checks]
+    assets = [key.path for key in request.asset_selection or ()]
+    return json.dumps({"assets": assets, "checks": named, "tags": dict(request.tags)})
+
+
+def request_of(order: str) -> dg.RunRequest:
+    """The request again."""
+    read = json.loads(order)
+    checks = read["checks"]
+    return dg.RunRequest(
+        asset_selection=[dg.AssetKey(path) for path in read["assets"]],
+        asset_check_keys=None
+        if checks is None
+        else [dg.AssetCheckKey(dg.AssetKey(path), name) for path, name in checks],
+        tags=read["tags"],
+    )
+
+
 def main() -> None:
     """The victim."""
-    folder, order = sys.argv[1], json.loads(sys.stdin.read())
-    request = dg.RunRequest(asset_selection=[dg.AssetKey(path) for path in order["assets"]], tags=order["tags"])
+    folder, request = sys.argv[1], request_of(sys.stdin.read())
     with dg.DagsterInstance.local_temp(folder, overrides={"telemetry": {"enabled": False}}) as instance:
         definitions = build_definitions(Settings.from_env())
-        job = definitions.resolve_implicit_global_asset_job_def()
-        job.execute_in_process(instance=instance, asset_selection=request.asset_selection, tags=dict(request.tags))
+        subset_of(definitions, request).execute_in_process(instance=instance, tags=dict(request.tags))
 
 
 if __name__ == "__main__":

@@ -198,15 +198,20 @@ class SteppedDaemon:
 
     def run(self, ask: Ask) -> None:
         """The requested run, in this process, to its end."""
-        assets = ask.request.asset_selection
-        if assets is None:
+        if ask.request.asset_selection is None:
             job = self.definitions.resolve_job_def(ask.job or "")
         else:
-            checks = ask.request.asset_check_keys
-            job = self.definitions.resolve_implicit_global_asset_job_def().get_subset(
-                asset_selection={*assets}, asset_check_selection=None if checks is None else {*checks}
-            )
+            job = subset_of(self.definitions, ask.request)
         job.execute_in_process(instance=self.instance, tags=dict(ask.request.tags), raise_on_error=False)
+
+
+def subset_of(definitions: dg.Definitions, request: dg.RunRequest) -> dg.JobDefinition:
+    """The job that a request for assets asks for: with the checks it names, or all of those assets'."""
+    checks = request.asset_check_keys
+    return definitions.resolve_implicit_global_asset_job_def().get_subset(
+        asset_selection={*(request.asset_selection or ())},
+        asset_check_selection=None if checks is None else {*checks},
+    )
 
 
 def _range(partitions: frozenset[str | None]) -> dict[str, str]:

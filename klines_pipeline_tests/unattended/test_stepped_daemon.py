@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from klines_pipeline_tests.unattended.killed_run import order_of, request_of
 from klines_pipeline_tests.unattended.stepped_daemon import SteppedDaemon, is_due
 
 NOW = datetime(2025, 3, 4, 9, tzinfo=UTC)
@@ -119,3 +120,11 @@ def test_an_asset_whose_condition_holds_is_made(instance: dg.DagsterInstance) ->
         made.append(instance.get_runs_count())
 
     assert made == [0, 1, 1, 1]
+
+
+def test_a_request_reaches_the_process_that_is_killed_as_it_was_made() -> None:
+    check = dg.AssetCheckKey(table.key, "klines_are_fresh")
+    for checks in (None, [], [check]):
+        asked = dg.RunRequest(asset_selection=[table.key], asset_check_keys=checks, tags={"klines/kind": "freshness"})
+
+        assert request_of(order_of(asked)) == asked

@@ -1,10 +1,11 @@
 """What the lake must say of each symbol-day, computed from the simulator's market alone; and what it says instead.
 
-A kline that a rewritten archive dropped stays in the table as REST's, if REST gave it while it still was: so it is for
-every day that was in progress while the story ran, and only such days are rewritten in it.
+A kline that a rewritten archive dropped is gone, although REST gave it while it still was: REST is asked again. Values
+that the rewritten archive changed are counted as conflicts with what REST gave before: every day was in progress while
+the story ran, and only such days are rewritten in it.
 
 That a symbol is delisted, the bucket tells days later: until then its last day ends with a halt by all evidence, and
-REST has no data of the days after it. A last day so explained is not looked at again.
+REST has no data of the days after it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,9 +76,8 @@ class Truth:
     def certificate(self, symbol: str, day: date) -> dict[str, Any]:
         """The columns that the market decides."""
         rewrite = self.rewritten.get(key_of(symbol, day))
-        listed = self.exchange.market.klines(symbol, "1m", day).open_time
-        open_times = np.union1d(listed, rewrite.removed) if rewrite else listed
-        from_vision = len(listed if rewrite else self._archived(symbol, day, listed))
+        open_times = self.exchange.market.klines(symbol, "1m", day).open_time
+        from_vision = len(open_times if rewrite else self._archived(symbol, day, open_times))
         gaps = _gaps(open_times.tolist(), day)
         return {
             "expected": _DAY_MINUTES,
@@ -113,11 +113,9 @@ class Truth:
     def _also_true(self, symbol: str, day: date) -> set[str]:
         """Reasons that are right as long as nobody can know better."""
         last = self.exchange.market.listings[symbol].lives[-1].last_day
-        if last is None or day < last:
+        if last is None or day < last or self.exchange.now() >= day_end(day) + _NOT_KNOWN_YET:
             return set()
-        if day == last:
-            return {Reason.EXCHANGE_HALT}
-        return {Reason.NO_DATA} if self.exchange.now() < day_end(day) + _NOT_KNOWN_YET else set()
+        return {Reason.EXCHANGE_HALT if day == last else Reason.NO_DATA}
 
     def wrong_rows(self, lake: str, days: Sequence[date]) -> Iterator[str]:
         """Symbol-days whose rows are not what the market did."""
@@ -126,9 +124,6 @@ class Truth:
             rows = load(trading, "1m", day, day + timedelta(days=1), lake=lake).partition_by("symbol", as_dict=True)
             for symbol in trading:
                 true, mine = self.exchange.market.klines(symbol, "1m", day), rows.get((symbol,), pl.DataFrame())
-                rewrite = self.rewritten.get(key_of(symbol, day))
-                if rewrite:
-                    mine = mine.filter(~pl.col("open_time").dt.epoch("us").is_in([*rewrite.removed]))
                 if mine.height != len(true):
                     yield f"{symbol} {day}: {mine.height} rows instead of {len(true)}"
                 elif not _alike(mine, true):

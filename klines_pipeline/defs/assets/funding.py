@@ -7,7 +7,8 @@ import dagster as dg
 from klines_pipeline.defs.assets.columns import SCHEMA, funding_columns
 from klines_pipeline.defs.assets.funding_metadata import funding_metadata
 from klines_pipeline.defs.assets.reporting import DayReport, report
-from klines_pipeline.defs.checks.quality import WITHOUT_PARTITION, check_result, check_specs
+from klines_pipeline.defs.checks.quality import WITHOUT_PARTITION, check_specs
+from klines_pipeline.defs.checks.results import check_result
 from klines_pipeline.defs.keys import op_name, rest_pool
 from klines_pipeline.defs.partitions import RANGE_IS_ONE_RUN, day_partitions, days_of
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
@@ -90,13 +91,17 @@ def _ingested(dataset: FundingDataset, result: FundingDay) -> DayReport:
 
 def _specs(dataset: FundingDataset) -> list[dg.AssetSpec]:
     venue, stages = " ".join(dataset.prefix), _stages(dataset)
+    sources, lacking = "from REST", "no archive of this market is used"
+    if FundingStage.VISION in stages:
+        sources = "from its archive, or from REST where that has none"
+        lacking = "those that no archive has, so a day of complete archives costs no request"
     descriptions = {
         FundingStage.VISION: f"Monthly funding archives that {venue} publishes, each checked against its .CHECKSUM and "
         "kept byte for byte. A day's row speaks of the archive of its month.",
-        FundingStage.REST: f"The settlements that no archive of {venue} holds, asked from REST once, within a limit of "
-        "their own. A day of complete archives costs no request.",
-        FundingStage.FUNDING: f"The table: one funding rate per symbol and settlement on {venue}, archive first, REST "
-        "where it has none, with a certificate per symbol that says what is missing and why.",
+        FundingStage.REST: f"The funding rates of {venue} as REST gave them, each asked for once, within a limit of "
+        f"their own: {lacking}.",
+        FundingStage.FUNDING: f"The table: one funding rate per symbol and settlement on {venue}, {sources}, with a "
+        "certificate per symbol and day that says what is missing and why.",
     }
     kinds = {FundingStage.VISION: {"zip"}, FundingStage.REST: {"parquet"}, FundingStage.FUNDING: {"parquet", "polars"}}
     table: Mapping[str, object] = {SCHEMA: funding_columns(), "dagster/table_name": str(dataset)}
@@ -126,10 +131,11 @@ def _build_checks(dataset: FundingDataset) -> dg.AssetChecksDefinition:
         opened = lake.open()
         has_partitions = context.has_partition_key or context.has_partition_key_range
         keys = context.partition_keys if has_partitions else ()
-        days = days_of(keys) if has_partitions else latest_funding_days(opened, dataset, WITHOUT_PARTITION)
+        made = () if has_partitions else days_of(sorted(context.instance.get_materialized_partitions(asset)))
+        days = days_of(keys) if has_partitions else latest_funding_days(opened, dataset, WITHOUT_PARTITION, made)
         wanted = {key.name for key in context.selected_asset_check_keys}
         for finding in examine_funding(opened, dataset, days):
             if finding.rule in wanted:
-                yield check_result(asset, FUNDING_RULES[finding.rule].truth, finding, len(days))
+                yield check_result(asset, FUNDING_RULES[finding.rule].truth, finding)
 
     return examine

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from klines_pipeline.defs.assets.metadata import Metadata, worst_symbols
+from klines_pipeline.defs.assets.metadata import Metadata, passed_over, worst_symbols
 from klines_pipeline.domain.states import UNUSABLE, ArchiveState
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.stages.funding.ingest import FundingStage
@@ -16,9 +16,10 @@ def funding_metadata(result: FundingDay) -> dict[FundingStage, Metadata]:
     if result.archived:
         metadata[FundingStage.VISION] = _archived(result.archived)
     if result.topped_up:
-        metadata[FundingStage.REST] = _topped_up(result.topped_up)
+        metadata[FundingStage.REST] = {**_topped_up(result.topped_up), **passed_over(result.archived)}
     if result.merged:
-        metadata[FundingStage.FUNDING] = {**_merged(result.merged), "days_renewed": len(result.renewed)}
+        renewed = {"days_renewed": len(result.renewed)}
+        metadata[FundingStage.FUNDING] = {**_merged(result.merged), **passed_over(result.archived), **renewed}
     return metadata
 
 

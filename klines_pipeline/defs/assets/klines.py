@@ -4,7 +4,7 @@ A range of days is one run, streamed day after day; one day is the special case.
 kill, a run asks only for what the lake has not.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import date
 
 import dagster as dg
@@ -25,6 +25,7 @@ from klines_pipeline.exchanges.protocols import MarketWords
 from klines_pipeline.stages.ingest import Ingest, Stage
 from klines_pipeline.stages.resample import ResampledDay, resampler
 from klines_pipeline.stages.results import DayResult
+from klines_pipeline.storage.lake import Lake
 
 CODE_VERSION = "1"
 
@@ -47,21 +48,17 @@ def build_assets(dataset: Dataset, words: MarketWords) -> dg.AssetsDefinition:
         steps = steps_of(stages, words)
         opened, days = lake.open(), days_of(context.partition_keys)
         ingest = Ingest(opened, exchanges.market(dataset), dataset, stages=steps, log=context.log.info)
-        reports = (_ingested(dataset, result) for result in ingest.days(days))
-        shown = with_pictures(reports, opened, dataset, _pictured(context.run, days))
+        reports = (_ingested(opened, dataset, result) for result in ingest.days(days))
+        comes_often = kind_of_run(context.run) is Kind.FRESHNESS
+        shown = reports if comes_often else with_pictures(reports, opened, dataset)
         keys = [asset_key(dataset, stage) for stage in stages]
         yield from report(context, keys, shown, retry_seconds=exchanges.retry_seconds)
 
     return ingest_days
 
 
-def _pictured(run: dg.DagsterRun, days: Sequence[date]) -> date | None:
-    """The run's last day; none of a run that comes every few minutes."""
-    return None if not days or kind_of_run(run) is Kind.FRESHNESS else days[-1]
-
-
-def _ingested(dataset: Dataset, result: DayResult) -> DayReport:
-    stages = stage_metadata(result)
+def _ingested(lake: Lake, dataset: Dataset, result: DayResult) -> DayReport:
+    stages = stage_metadata(result, lake, dataset)
     metadata = {asset_key(dataset, stage): values for stage, values in stages.items()}
     failures = {asset_key(dataset, Stage(stage)): text for stage, text in result.failures.items()}
     return DayReport(str(result.day), metadata, failures, result.may_pass)
@@ -97,7 +94,7 @@ def build_resampled(dataset: Dataset, words: MarketWords, interval: AnyInterval)
 def _description(dataset: Dataset, interval: AnyInterval) -> str:
     text = f"{interval} klines computed from klines_{dataset.interval}."
     if not isinstance(interval, LongInterval):
-        return f"{text} One that reaches into a gap nobody has explained is left out."
+        return f"{text} One that would cover a gap nobody has explained is left out."
     return (
         f"{text} Any day of a period computes its kline again, once the period is closed, and publishes it at the day "
         "on which the period opens; a symbol that lacks a day of it without a reason is left out. A partition that is "
@@ -117,20 +114,23 @@ def _specs(dataset: Dataset, words: MarketWords) -> list[dg.AssetSpec]:
     archives = [vision] if words.archived else []
     venue, interval = f"{dataset.exchange} {dataset.market}", dataset.interval
     columns = kline_columns(contracts=words.contracts)
+    sources = "from its archive, or from REST where that has none" if words.archived else "from REST"
+    lacking = "those that no archive has, so a day of complete archives costs no request"
+    if not words.archived:
+        lacking = "no archive of this market is used"
     specs = {
         Stage.VISION: _spec(
             dataset,
             vision,
-            f"Daily {interval} archives that {venue} publishes, each checked against its .CHECKSUM and kept byte for "
-            "byte. A symbol that is not published is a recorded state, not an error.",
+            f"Daily {interval} archives that {venue} publishes in its public bucket (Vision), each checked against its "
+            ".CHECKSUM and kept byte for byte. A symbol without an archive is noted in the ledger, not an error.",
             kinds={"zip"},
             metadata={SCHEMA: archive_columns(contracts=words.contracts)},
         ),
         Stage.REST: _spec(
             dataset,
             rest,
-            f"The {interval} klines that no archive of {venue} holds, asked from REST once, closed ones only. A day of "
-            "complete archives costs no request.",
+            f"The {interval} klines of {venue} as REST gave them, closed ones only, each asked for once: {lacking}.",
             deps=archives,
             kinds={"parquet"},
             metadata={SCHEMA: columns},
@@ -138,8 +138,8 @@ def _specs(dataset: Dataset, words: MarketWords) -> list[dg.AssetSpec]:
         Stage.KLINES: _spec(
             dataset,
             klines,
-            f"The table: one {interval} kline per symbol and open time on {venue}, archive first, REST where "
-            "it has none, with a certificate per symbol that says what is missing and why.",
+            f"The table: one {interval} kline per symbol and open time on {venue}, {sources}, with "
+            "a certificate per symbol and day that says what is missing and why.",
             deps=[*archives, rest],
             kinds={"parquet", "polars"},
             metadata={SCHEMA: columns, "dagster/table_name": dataset.name},

@@ -6,30 +6,50 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.klines.certificate import is_explained
+from klines_pipeline.stages.funding.results import ArchivedFunding
 from klines_pipeline.stages.ingest import Stage
 from klines_pipeline.stages.resample import ResampledDay
 from klines_pipeline.stages.results import ArchivedDay, DayResult, MergedDay, ToppedUpDay
+from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
 
 Metadata = Mapping[str, Any]
 
 _WORST = 10
 
 
-def stage_metadata(result: DayResult) -> dict[Stage, Metadata]:
+def stage_metadata(result: DayResult, lake: Lake, dataset: Dataset) -> dict[Stage, Metadata]:
     """Metadata of each stage that finished its part of the day."""
     metadata: dict[Stage, Metadata] = {}
+    paths = DayPaths.of(dataset, result.day)
     if result.archived:
-        metadata[Stage.VISION] = {**_archived(result.archived), **_lag(result.archived)}
+        ledger = place(lake, paths.archives)
+        metadata[Stage.VISION] = {**_archived(result.archived), **_lag(result.archived), "ledger": ledger}
     if result.topped_up:
-        metadata[Stage.REST] = _topped_up(result.topped_up)
+        asked = {"ledger": place(lake, paths.slices)} if result.topped_up.slices else {}
+        rows = {"path": place(lake, paths.rest_klines)} if result.topped_up.rows.height else {}
+        metadata[Stage.REST] = {**_topped_up(result.topped_up), **passed_over(result.archived), **asked, **rows}
     if result.merged:
         metadata[Stage.KLINES] = {
             **_merged(result.merged, result.archived, result.topped_up),
+            **passed_over(result.archived),
+            "certificates": place(lake, paths.certificates),
             "seconds": round(result.seconds, 3),
         }
     return metadata
+
+
+def passed_over(archived: ArchivedDay | ArchivedFunding | None) -> Metadata:
+    """Symbols for which the bucket was never asked, if there are any."""
+    return {"symbols_passed_over": ", ".join(archived.unlooked)} if archived and archived.unlooked else {}
+
+
+def place(lake: Lake, path: str) -> dg.PathMetadataValue:
+    """A file of the lake, by its full address."""
+    return dg.MetadataValue.path(lake.uri(path))
 
 
 def _archived(day: ArchivedDay) -> Metadata:

@@ -24,10 +24,12 @@ _NAMED = 5
 def build_symbols(exchange: str, market: str) -> dg.AssetsDefinition:
     """`binance/spot/symbols`."""
     key = dg.AssetKey([exchange, market, "symbols"])
+    archived = words_of(exchange, market).archived
+    known = "has ever had archives of, or names today" if archived else "names today, or named before"
     spec = dg.AssetSpec(
         key,
-        description=f"Every symbol {exchange} {market} has ever had archives of, or names today: first and last day, "
-        "holes, base, quote, contract, status. Delisted ones stay.",
+        description=f"Every symbol that {exchange} {market} {known}: first and last day, holes, base, quote, "
+        "contract, status. Delisted ones stay, so that a filter means what traded then.",
         group_name=f"{exchange}_{market}",
         kinds={"parquet"},
     )

@@ -13,6 +13,7 @@ from klines_pipeline.defs.automation.upkeep import Found, Seen, Upkeep, lacks_no
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.wanted import Wanted
 from klines_pipeline.exchanges.protocols import Market
+from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.stages.funding.dataset import FundingDataset
 from klines_pipeline.stages.funding.freshness import wanted_of_funding
 from klines_pipeline.stages.funding.ingest import FundingStage
@@ -30,6 +31,8 @@ DAILY_CRON = "40 11 * * *"
 def build_funding_schedules(dataset: FundingDataset, automation: Automation) -> list[dg.ScheduleDefinition]:
     """freshness and safety_net of one market's funding."""
     venue, longest = " ".join(dataset.prefix), automation.days_per_run
+    archived = words_of(*dataset.prefix).archived
+    archives = "requests the days whose monthly archive came or was published anew, and " if archived else ""
     upkeep = Upkeep(
         dataset,
         "funding",
@@ -66,9 +69,8 @@ def build_funding_schedules(dataset: FundingDataset, automation: Automation) -> 
         upkeep.safety_net(
             DAILY_CRON,
             unmended,
-            f"Once a day, lists the monthly funding archives of {venue} and asks for the days whose archive came or "
-            f"was published anew, and for those of the last {automation.safety_net_days} days, and of a seventh of all "
-            "days before them, that are missing, damaged, failed, or incomplete though REST has not been heard on it "
-            "all.",
+            f"Once a day, {archives}requests those of the last {automation.safety_net_days} days of {dataset}, and of "
+            "a seventh of all days before them, that are missing, damaged, failed, or that lack settlements on which "
+            "REST has not been heard.",
         ),
     ]

@@ -1,5 +1,7 @@
 """Sensors: what is watched, how often, and the runs that follow. The watching is `stages`' affair."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from klines_pipeline.defs.automation.ticks import answered, sensor
@@ -8,6 +10,7 @@ from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.exchanges.protocols import MarketWords
+from klines_pipeline.klines.arrivals import NOBODY_WAITS_LONGER
 from klines_pipeline.stages.watching.published_days import watch
 
 _SECONDS = 60
@@ -30,13 +33,19 @@ def build_published_days(dataset: Dataset, words: MarketWords, automation: Autom
 
 def _description(dataset: Dataset, words: MarketWords, automation: Automation) -> str:
     history = (
-        f"Days of {dataset} since {dataset.start} that were never merged are requested newest first, at most "
+        f"Days since {dataset.start} that the table never had are requested newest first, at most "
         f"{automation.days_per_run} in one run, fewer of many symbols."
     )
     if not words.archived:
-        return f"Asks {dataset.exchange} for the time. {history}"
+        return (
+            f"Requests each day of {dataset} once it has ended on the exchange's clock, which is asked each minute; "
+            f"{dataset.exchange} has no archives to wait for. {history}"
+        )
+    hours = NOBODY_WAITS_LONGER / timedelta(hours=1)
     return (
-        f"Lists the archives {dataset.exchange} publishes. A day is requested when all of its symbols are published, "
-        f"or {automation.straggler_share:.0%} of them and {automation.straggler_hours:g} hours have passed; those that "
-        f"come later are merged later, in few runs. {history} A tick without a run says what it waits for."
+        f"Requests each day of {dataset} when its archives appear; each minute it lists what is published. A day is "
+        f"begun once all of its symbols are, or {automation.straggler_share:.0%} of them and "
+        f"{automation.straggler_hours:g} hours have passed since the first, or {hours:g} hours whoever is missing; "
+        f"those that come later are merged later, in few runs. "
+        f"{history} A tick without a run says what it waits for."
     )

@@ -29,8 +29,8 @@ def build_rewritten_archives(dataset: Dataset, words: MarketWords, automation: A
         rewritten_archives,
         keys,
         automation,
-        f"Compares the archives held of {dataset} with those the bucket lists: the last {automation.revisit_days} days "
-        "once a day, all history once a week, a slice of it in each tick. A day of which an archive was rewritten, or "
-        "appeared when nobody waited any more, is requested; the old bytes are kept, and `klines revisions` shows what "
-        "changed.",
+        f"Finds archives that the exchange has rewritten: those held of {dataset} are compared with what the bucket "
+        f"lists, the last {automation.revisit_days} days once a day, all history once a week, a slice of it in each "
+        "tick. A day with a rewritten archive, or with one that came when nobody waited any more, is requested; the "
+        "old bytes are kept, and `klines revisions` shows what changed.",
     )

@@ -62,17 +62,17 @@ def build_schedules(dataset: Dataset, words: MarketWords, automation: Automation
             automation.freshness_cron,
             fresh,
             "No kline has closed that the lake has not",
-            f"Keeps klines_{dataset.interval} of {' '.join(dataset.prefix)} as fresh as the last closed kline: every "
-            f"{automation.freshness_minutes} minutes, the day in progress and each day whose archives are not out yet "
-            "are topped up from REST, one request a symbol. The exchange's clock decides what has closed. Nothing is "
-            "asked for while the run before is still under way.",
+            f"Keeps {dataset} fresh: every {automation.freshness_minutes} minutes, the klines that have closed since "
+            "then are asked from REST, of the day in progress and of each day "
+            f"{'not archived yet' if words.archived else 'not closed'}, one slice a symbol. The exchange's clock "
+            "decides what has closed. Nothing is requested while the run before is still under way.",
         ),
         upkeep.safety_net(
             SAFETY_NET_CRON,
             unmended,
-            f"Once a day, looks at the last {automation.safety_net_days} days of klines_{dataset.interval} of "
-            f"{' '.join(dataset.prefix)}, and at a seventh of all days before them, and asks again for those that are "
-            "missing, damaged, failed, not resampled, or incomplete though REST has not been heard on it all. A run "
-            "asks only for what the lake has not.",
+            f"Once a day, looks at the last {automation.safety_net_days} days of {dataset}, and at a seventh of all "
+            "days before them, and requests again those that are missing, damaged, failed, not resampled, or that lack "
+            "klines on which REST has not been heard; those around the end of a listing once the bucket tells; and "
+            "damaged archives ever more seldom. A run asks only for what the lake lacks.",
         ),
     ]

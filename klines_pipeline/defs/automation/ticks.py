@@ -11,12 +11,14 @@ from datetime import date, datetime
 import dagster as dg
 
 from klines_pipeline.defs.automation.run_requests import RunRequester
+from klines_pipeline.defs.keys import rest_pool
 from klines_pipeline.defs.partitions import day_partitions
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.errors import BlockedError, TransientError
 from klines_pipeline.exchanges.protocols import Market
+from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.stages.watching.tick import Tick
 
 Answer = list[dg.RunRequest] | dg.SkipReason
@@ -96,7 +98,9 @@ def answered(
         return dg.SensorResult(skip_reason=tick.words)
     if reason := why_not_yet(dataset.start, tick.now, dataset.exchange):
         return dg.SensorResult(skip_reason=reason)
-    asked = RunRequester(instance, dataset.name, assets, tick.now, automation.days_per_run).ask(tick.wanted)
+    pool = rest_pool(*dataset.prefix, words_of(*dataset.prefix))
+    asker = RunRequester(instance, dataset.name, assets, tick.now, automation.days_per_run, pool=pool)
+    asked = asker.ask(tick.wanted)
     return asked.result(tick.cursor_after(asked.postponed), tick.words)
 
 
@@ -117,14 +121,9 @@ def asked_time(market: Market, *, or_heard: bool = False) -> datetime:
 
 
 def why_not_yet(start: date, now: datetime, exchange: str) -> str | None:
-    """Why nothing can be asked for on the exchange's day; None where it can."""
+    """Why nothing can be asked for before the dataset begins; None once it has."""
     if now.date() < start:
         return f"klines.yaml begins on {start}; on {exchange} it is {now:%Y-%m-%d %H:%M} UTC."
-    if not day_partitions(start).has_partition_key(str(now.date())):
-        return (
-            f"On {exchange} it is {now:%Y-%m-%d %H:%M} UTC, and by this machine's clock that day has not begun. Set "
-            "the machine's clock."
-        )
     return None
 
 

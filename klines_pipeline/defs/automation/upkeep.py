@@ -12,12 +12,13 @@ import dagster as dg
 
 from klines_pipeline.defs.automation.run_requests import RunRequester
 from klines_pipeline.defs.automation.ticks import Answer, asked_time, said_by_dagster, schedule, why_not_yet
-from klines_pipeline.defs.keys import op_name
+from klines_pipeline.defs.keys import op_name, rest_pool
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.wanted import Kind, Wanted
 from klines_pipeline.exchanges.protocols import Market
+from klines_pipeline.exchanges.registry import words_of
 from klines_pipeline.stages.funding.dataset import FundingDataset
 from klines_pipeline.stages.watching.safety_net import Said
 from klines_pipeline.storage.lake import Lake
@@ -107,6 +108,7 @@ class Upkeep:
             self.automation.days_per_run,
             without_archives=[key for key in self.assets if key != self.archives],
             fresh_checks=self.fresh_checks,
+            pool=rest_pool(*self.dataset.prefix, words_of(*self.dataset.prefix)),
         )
 
     def _schedule(

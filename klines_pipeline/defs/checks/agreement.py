@@ -12,14 +12,15 @@ import dagster as dg
 
 from klines_pipeline.defs.automation.run_requests import kind_of_run
 from klines_pipeline.defs.checks.quality import check_specs, run_days
+from klines_pipeline.defs.checks.results import comparison_result
 from klines_pipeline.defs.keys import asset_key, op_name, resampled_key
 from klines_pipeline.defs.resources import ExchangesResource, LakeResource
+from klines_pipeline.defs.unpublished import materializes
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.exchanges.protocols import MarketWords
-from klines_pipeline.klines.agreement import RESAMPLED_EQUALS, REST_AGREES, Comparison
-from klines_pipeline.klines.truths import Truth
+from klines_pipeline.klines.agreement import RESAMPLED_EQUALS, REST_AGREES
 from klines_pipeline.stages.checking.agreement import compare_archives, compare_resampled
 from klines_pipeline.stages.ingest import Stage
 
@@ -52,7 +53,7 @@ def _of_archives(dataset: Dataset) -> dg.AssetChecksDefinition:
             compared = compare_archives(opened, market, dataset, run_days(context, opened, dataset))
         finally:
             market.api.close()
-        yield _result(asset, REST_AGREES, compared)
+        yield comparison_result(asset, REST_AGREES, compared)
 
     return agree
 
@@ -74,32 +75,12 @@ def _of_resampled(dataset: Dataset, interval: Interval) -> dg.AssetChecksDefinit
         finally:
             if market is not None:
                 market.api.close()
-        if compared.rows or market is not None:
-            yield _result(asset, RESAMPLED_EQUALS, compared)
+        if compared.rows or compared.differing or market is not None:
+            yield comparison_result(asset, RESAMPLED_EQUALS, compared)
 
     return equal
 
 
 def _may_ask(context: dg.AssetCheckExecutionContext) -> bool:
     is_requested = kind_of_run(context.run) not in (None, Kind.FRESHNESS)
-    return is_requested or not context.job_def.asset_layer.executable_asset_keys
-
-
-def _result(asset: dg.AssetKey, truth: Truth, compared: Comparison) -> dg.AssetCheckResult:
-    """What was not compared passes and says so: the other side's silence says nothing of the lake."""
-    return dg.AssetCheckResult(
-        asset_key=asset,
-        check_name=truth.name,
-        passed=not compared.differing,
-        severity=dg.AssetCheckSeverity(truth.severity.value),
-        description=truth.description,
-        metadata={
-            "rows_compared": compared.rows,
-            "rows_differing": compared.differing,
-            "largest_difference": compared.largest,
-            "requests": compared.requests,
-            "bad_days": compared.bad_days,
-            "examples": compared.examples,
-            "not_compared": compared.not_compared,
-        },
-    )
+    return is_requested or not materializes(context)

@@ -9,13 +9,14 @@ from datetime import date, timedelta
 
 import dagster as dg
 
+from klines_pipeline.defs.checks.results import check_result
 from klines_pipeline.defs.keys import asset_key, op_name
 from klines_pipeline.defs.partitions import days_of
 from klines_pipeline.defs.resources import LakeResource
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.klines.quality import RULES, klines_are_fresh
 from klines_pipeline.klines.truths import Truth
-from klines_pipeline.stages.checking.examine import Finding, examine_days, latest_days
+from klines_pipeline.stages.checking.examine import examine_days, latest_days
 from klines_pipeline.stages.ingest import Stage
 from klines_pipeline.storage.lake import Lake
 
@@ -34,11 +35,10 @@ def build_checks(dataset: Dataset, cadence: timedelta) -> dg.AssetChecksDefiniti
     )
     def examine(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         opened = lake.open()
-        days = run_days(context, opened, dataset)
         wanted = {key.name for key in context.selected_asset_check_keys}
-        for finding in examine_days(opened, dataset, days, cadence):
+        for finding in examine_days(opened, dataset, run_days(context, opened, dataset), cadence):
             if finding.rule in wanted:
-                yield check_result(asset, RULES[finding.rule].truth, finding, len(days))
+                yield check_result(asset, RULES[finding.rule].truth, finding)
 
     return examine
 
@@ -62,24 +62,8 @@ def fresh_checks(dataset: Dataset) -> list[dg.AssetCheckKey]:
 
 
 def run_days(context: dg.AssetCheckExecutionContext, lake: Lake, dataset: Dataset) -> list[date]:
-    """The run's days; the latest of the table where a check runs by itself."""
+    """The run's days; where a check runs by itself, the latest of the lake and of those that Dagster says were made."""
     if context.has_partition_key or context.has_partition_key_range:
         return days_of(context.partition_keys)
-    return latest_days(lake, dataset, WITHOUT_PARTITION)
-
-
-def check_result(asset: dg.AssetKey, truth: Truth, finding: Finding, days: int) -> dg.AssetCheckResult:
-    """A finding as Dagster shows it."""
-    return dg.AssetCheckResult(
-        asset_key=asset,
-        check_name=truth.name,
-        passed=not finding.breaches,
-        severity=dg.AssetCheckSeverity(truth.severity.value),
-        description=truth.description,
-        metadata={
-            "breaches": finding.breaches,
-            "days_examined": days,
-            "bad_days": finding.bad_days,
-            "examples": finding.examples,
-        },
-    )
+    made = days_of(sorted(context.instance.get_materialized_partitions(asset_key(dataset, Stage.KLINES))))
+    return latest_days(lake, dataset, WITHOUT_PARTITION, made)

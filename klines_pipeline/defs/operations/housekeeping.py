@@ -7,20 +7,19 @@ The lake is not touched: certificates and revisions stay for ever.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
 
 from klines_pipeline.defs.automation.run_requests import KIND, days_of_run, kind_of_run
 from klines_pipeline.defs.automation.ticks import schedule_status
+from klines_pipeline.defs.unpublished import event_files
 from klines_pipeline.domain.automation import Automation
 from klines_pipeline.domain.wanted import Kind
 
 KEPT = timedelta(days=3)
 _CRON = "0 5 * * *"
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_SQLITE_FILES = ("", "-wal", "-shm", "-journal")
 
 
 class Latest(NamedTuple):
@@ -76,10 +75,8 @@ def _pages(instance: dg.DagsterInstance, before: datetime, count: int) -> Iterat
 def _forget(instance: dg.DagsterInstance, run_id: str) -> None:
     instance.delete_run(run_id)
     instance.compute_log_manager.delete_logs(prefix=[run_id])
-    shard = getattr(instance.event_log_storage, "path_for_shard", None)  # SQLite: a file a run, which it only empties
-    if shard is not None:
-        for ending in _SQLITE_FILES:
-            Path(f"{shard(run_id)}{ending}").unlink(missing_ok=True)
+    for file in event_files(instance, run_id):
+        file.unlink(missing_ok=True)
 
 
 @dg.op(description=f"Deletes freshness runs older than {KEPT.days} days that a later run has repeated.")

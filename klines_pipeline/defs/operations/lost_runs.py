@@ -8,6 +8,7 @@ another one than that it is another: its runs end by `dagster/max_runtime`.
 
 import os
 import socket
+from collections.abc import Collection
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import dagster as dg
 
 from klines_pipeline.defs.automation.ticks import sensor_status
+from klines_pipeline.defs.unpublished import open_pools
 from klines_pipeline.domain.automation import Automation
 
 PROCESS = "klines/process"
@@ -126,8 +128,10 @@ def give_up_lost_runs(instance: dg.DagsterInstance) -> list[str]:
     return lost
 
 
-def build_lost_runs(automation: Automation) -> dg.SensorDefinition:
-    """The sensor that looks for them."""
+def build_lost_runs(automation: Automation, pools: Collection[str]) -> dg.SensorDefinition:
+    """The sensor that looks for them. It opens the pools too, lest a run that a person launches on a new instance meets
+    one without a limit.
+    """
 
     @dg.sensor(
         name="lost_runs",
@@ -137,6 +141,7 @@ def build_lost_runs(automation: Automation) -> dg.SensorDefinition:
         "ones need not wait for them. What they had done is in the lake.",
     )
     def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        open_pools(context.instance, pools)
         lost = give_up_lost_runs(context.instance)
         return dg.SkipReason(f"Gave up {', '.join(lost)}." if lost else "Every run under way has its process.")
 

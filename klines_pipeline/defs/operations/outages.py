@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import dagster as dg
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, TickStatus
 
-from klines_pipeline.domain.alerts import SILENT_HOURS, Alert, AlertKind
+from klines_pipeline.defs.unpublished import Tick, ticks_that_failed
+from klines_pipeline.domain.alerts import Alert, AlertKind
+from klines_pipeline.domain.telling import SILENT_HOURS, Happened
 
 _TICKS = 20
 """Failed ticks read of one sensor or schedule; more say nothing more."""
@@ -17,29 +18,19 @@ _LONGEST = 600
 class FailedTick(NamedTuple):
     """A tick of a sensor or schedule that raised, and when (seconds since 1970)."""
 
-    tick: InstigatorTick
+    tick: Tick
     at: float
 
     @property
-    def name(self) -> str:
-        """By which the alerts' cursor knows it; no run has one like it."""
-        return f"t{self.tick.tick_id}"
+    def happened(self) -> Happened:
+        """As the alerts' cursor knows it; no run has a name like it."""
+        return Happened(f"t{self.tick.tick_id}", self.at)
 
 
 def failed_ticks(instance: dg.DagsterInstance, since: float, location: str | None) -> Iterator[FailedTick]:
     """Of this code location, begun since `since` (seconds since 1970). An instance in memory keeps none."""
-    if instance.schedule_storage is None:
-        return
-    for state in instance.all_instigator_state():
-        if not _is_here(state, location):
-            continue
-        origin, selector, failed = state.instigator_origin_id, state.selector_id, [TickStatus.FAILURE]
-        for tick in instance.get_ticks(origin, selector, after=since, limit=_TICKS, statuses=failed):
-            yield FailedTick(tick, tick.end_timestamp or tick.timestamp)
-
-
-def _is_here(state: InstigatorState, location: str | None) -> bool:
-    return location is None or state.origin.repository_origin.code_location_origin.location_name == location
+    for tick in ticks_that_failed(instance, since, location, _TICKS):
+        yield FailedTick(tick, tick.end_timestamp or tick.timestamp)
 
 
 def tick_alert(failed: FailedTick) -> Alert:

@@ -12,16 +12,14 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 from klines_pipeline.domain.errors import TransientError
-from klines_pipeline.domain.lateness import LONGEST_DELAY
+from klines_pipeline.domain.lateness import LONGEST_ACCIDENT, LONGEST_DELAY, OVERDUE
 from klines_pipeline.domain.states import Life
 
 _S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 PAGE = 1000
 ONE_DAY = timedelta(days=1)
-HORIZON = timedelta(days=7)
-"""How far around a day the listing looks: a hole this long is a delisting, a shorter one a late or lost archive."""
-OVERDUE = timedelta(days=3)
-"""One symbol's archive, when others of its day are there, has come minutes or hours late; past this it is missing."""
+HORIZON = LONGEST_ACCIDENT
+"""How far beyond a day the listing looks: a longer hole is a delisting, one up to it a late or lost archive."""
 LOOK_BACK = LONGEST_DELAY + ONE_DAY
 """How far before the days in question the listing begins, so that a symbol gone for long is known to be."""
 
@@ -99,14 +97,11 @@ class History(NamedTuple):
     def life(self, day: date, *, today: date, venue_days: Collection[date]) -> Life | None:
         """Where a day lies in the symbol's life. `venue_days`: days the venue published for its bellwether.
 
-        Of a day in progress nothing is published; a symbol that was gone the day before is perhaps gone.
+        Of a day in progress nothing is published, and of one that just ended perhaps nothing yet: a symbol that was
+        gone the day before is perhaps gone.
         """
         if day >= today:
-            gone = self.life(today - ONE_DAY, today=today, venue_days=venue_days) in (
-                Life.DELISTED,
-                Life.PERHAPS_DELISTED,
-            )
-            return Life.PERHAPS_DELISTED if gone else None
+            return self._as_before(day, today, venue_days)
         before, after = self._lies(day)
         past, coming = (day - HORIZON, day - ONE_DAY), (day + ONE_DAY, day + HORIZON)
         if day in self.days:
@@ -116,10 +111,22 @@ class History(NamedTuple):
             return Life.LAST_DAY if over and not self._near(*coming) else None
         if after and not before:
             return Life.NOT_LISTED
-        if before and not after and day in venue_days:
-            return self._gone(day, today)
-        hole = before and after and not self._near(*past) and not self._near(*coming)
-        return Life.PERHAPS_DELISTED if hole and day in venue_days else None
+        if before and not after:
+            if day in venue_days:
+                return self._gone(day, today)
+            return self._as_before(day, today, venue_days) if today - day <= OVERDUE else None
+        return Life.PERHAPS_DELISTED if before and day in venue_days and self._in_hole(day) else None
+
+    def _as_before(self, day: date, today: date, venue_days: Collection[date]) -> Life | None:
+        """What is to be thought of a day of which nobody's archives are there yet."""
+        life = self.life(day - ONE_DAY, today=today, venue_days=venue_days)
+        return Life.PERHAPS_DELISTED if life in (Life.DELISTED, Life.PERHAPS_DELISTED) else None
+
+    def _in_hole(self, day: date) -> bool:
+        """Whether more archives in a row are missing around the day than get lost."""
+        last = max((known for known in self.days if known < day), default=day - LOOK_BACK)
+        following = min((known for known in self.days if known > day), default=day + HORIZON + ONE_DAY)
+        return following - last - ONE_DAY > LONGEST_ACCIDENT
 
     def _gone(self, day: date, today: date) -> Life | None:
         """After the last archive. Until it is clear that this one is not merely late, nothing is said of it."""

@@ -13,20 +13,21 @@ from typing import NamedTuple
 import polars as pl
 
 from klines_pipeline.domain.dataset import Dataset
-from klines_pipeline.domain.errors import BlockedError, RejectedRequestError, TransientError
+from klines_pipeline.domain.errors import BlockedError, DamagedFileError, RejectedRequestError, TransientError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.domain.utc_day import parse_day
 from klines_pipeline.exchanges.protocols import Market
-from klines_pipeline.klines.agreement import SUMMED, Comparison, compare, drawn_window, in_drawn_order
+from klines_pipeline.klines.agreement import SUMMED, Comparison, compare, drawn_window, in_drawn_order, owed
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, CERTIFICATE_SCHEMA
-from klines_pipeline.klines.schema import VISION
+from klines_pipeline.klines.schema import KLINE_SCHEMA, VISION
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_columns, read_klines, read_table
 
+_KEYS = pl.Schema({name: KLINE_SCHEMA[name] for name in ("symbol", "open_time")})
 SAMPLES = 3
 """Requests a run spends at most on comparing archives with REST."""
 
@@ -34,9 +35,13 @@ SAMPLES = 3
 def compare_archives(lake: Lake, market: Market, dataset: Dataset, days: Sequence[date]) -> Comparison:
     """A few symbol-days of verified archives, one request each."""
     found = Comparison()
-    for day, symbol in islice(_archived(lake, dataset, days), SAMPLES):
+    for day, symbol in islice(_archived(lake, dataset, days, found), SAMPLES):
         window = drawn_window(day, dataset.interval, market.api.limit, f"{dataset} {symbol}")
-        rows = read_columns(lake, DayPaths.of(dataset, day).klines, market.schema, symbol=symbol)
+        try:
+            rows = read_columns(lake, DayPaths.of(dataset, day).klines, market.schema, symbol=symbol)
+        except DamagedFileError as error:
+            found.give_up(day, str(error))
+            continue
         archived = rows.filter(pl.col("source") == VISION, _within(window))
         if archived.height and not _ask(market, _Sample(day, dataset.interval, window, archived), found):
             break
@@ -45,11 +50,15 @@ def compare_archives(lake: Lake, market: Market, dataset: Dataset, days: Sequenc
     return found
 
 
-def _archived(lake: Lake, dataset: Dataset, days: Sequence[date]) -> Iterator[tuple[date, str]]:
+def _archived(lake: Lake, dataset: Dataset, days: Sequence[date], found: Comparison) -> Iterator[tuple[date, str]]:
     """Symbol-days with a verified archive, in drawn order, spread over the days."""
     a_day = ceil(SAMPLES / max(len(days), 1))
     for day in map(parse_day, in_drawn_order(map(str, days), str(dataset))):
-        ledger = read_table(lake, DayPaths.of(dataset, day).archives, ARCHIVE_SCHEMA)
+        try:
+            ledger = read_table(lake, DayPaths.of(dataset, day).archives, ARCHIVE_SCHEMA)
+        except DamagedFileError as error:
+            found.give_up(day, str(error))
+            continue
         verified = ledger.filter(pl.col("state") == ArchiveState.OK, pl.col("rows") > 0)["symbol"]
         yield from ((day, symbol) for symbol in in_drawn_order(verified, f"{dataset} {day}")[:a_day])
 
@@ -75,6 +84,7 @@ def _ask(market: Market, sample: _Sample, found: Comparison) -> bool:
         return isinstance(error, RejectedRequestError)
     theirs = answer.frame.filter(_within(sample.window))
     if theirs.is_empty():
+        found.unanswered += 1
         found.not_compared.append(f"{sample.day} {symbol}: REST has no kline of it, or none any more.")
     else:
         found.add(sample.day, symbol, compare(sample.rows, theirs, sample.interval, rounding=sample.rounding))
@@ -84,20 +94,41 @@ def _ask(market: Market, sample: _Sample, found: Comparison) -> bool:
 def compare_resampled(
     lake: Lake, dataset: Dataset, interval: Interval, days: Sequence[date], market: Market | None
 ) -> Comparison:
-    """Every day of which the lake has the exchange's own klines of `interval`; if none, one symbol's day from REST.
+    """Every day of which the lake has the exchange's own klines of `interval`; if none, one symbol's day from REST. On
+    each day that is over, what the table has every finer kline of must be there.
 
     Without a market REST is not asked.
     """
-    found = Comparison()
+    found, legible = Comparison(), list[date]()
     for day in days:
-        _compare_published(lake, dataset, interval, day, found)
+        try:
+            _compare_published(lake, dataset, interval, day, found)
+            _compare_owed(lake, dataset, interval, day, found)
+        except DamagedFileError as error:
+            found.give_up(day, str(error))
+        else:
+            legible.append(day)
     if market is not None and not found.rows:
-        sample = _closed_sample(lake, dataset, interval, days, market)
+        sample = _closed_sample(lake, dataset, interval, legible, market)
         if sample is not None:
             _ask(market, sample, found)
     if not found.rows and not found.not_compared:
         found.not_compared.append(f"The lake has no {interval} klines of the exchange for these days.")
     return found
+
+
+def _compare_owed(lake: Lake, dataset: Dataset, interval: Interval, day: date, found: Comparison) -> None:
+    """Klines that were not resampled although the table has all they are made of, on a day that is over."""
+    paths = DayPaths.of(dataset, day)
+    certificates = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
+    over = certificates.filter(pl.col("expected") == dataset.interval.bars_per_day).select("symbol")
+    slots = owed(
+        read_columns(lake, paths.klines, _KEYS).join(over, on="symbol", how="semi"), dataset.interval, interval
+    )
+    lacking = slots.join(read_columns(lake, paths.resampled(interval), _KEYS), on=_KEYS.names(), how="anti")
+    absent = lacking.group_by("symbol", maintain_order=True).agg(pl.len(), pl.col("open_time").min())
+    for symbol, count, first in absent.iter_rows():
+        found.lack(day, symbol, count, first)
 
 
 def _compare_published(lake: Lake, dataset: Dataset, interval: Interval, day: date, found: Comparison) -> None:

@@ -32,6 +32,7 @@ from klines_pipeline.stages.funding.neighbours import neighbours_of
 from klines_pipeline.stages.funding.results import ArchivedFunding, MergedFunding, ToppedUpFunding
 from klines_pipeline.stages.funding.rules import FUNDING_RULES
 from klines_pipeline.stages.funding.state import QUARANTINED, MirrorRows, keep_rejected, paths_of
+from klines_pipeline.stages.seal import certified, holds, seal
 from klines_pipeline.storage.funding_layout import FundingPaths
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import read_metadata, read_table, to_parquet
@@ -68,7 +69,9 @@ def merge(
     stale = (pl.col("source") == VISION) & pl.col("symbol").is_in(wanted)
     keep_rejected(lake, paths, mirror.rejected_of_day(archived), instead_of=stale)
     said = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
-    return _publish(lake, paths, whole, _with_others(_keep_check_times(certificates, said), said, wanted), inputs)
+    genuine = certified(read_metadata(lake, paths.certificates), said)
+    lasting = _keep_check_times(certificates, said) if genuine else certificates
+    return _publish(lake, paths, whole, _with_others(lasting, said, wanted), inputs)
 
 
 def _archive_rows(
@@ -135,11 +138,13 @@ def _time(instant: datetime | None) -> int | None:
 
 
 def _unchanged(lake: Lake, paths: FundingPaths, inputs: str) -> MergedFunding | None:
-    """The day as it lies in the lake, if it was made from these inputs and the table is still there, whole."""
+    """The day as it lies in the lake, if it was made from these inputs and neither file was touched since."""
     known = read_metadata(lake, paths.certificates)
-    if known.get(_INPUTS) != inputs or str(lake.size(paths.funding)) != known.get(_BYTES):
+    if known.get(_INPUTS) != inputs:
         return None
     certificates = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
+    if not holds(known, certificates, lake.digest(paths.funding)):
+        return None
     return MergedFunding(
         day=paths.day,
         certificates=certificates,
@@ -162,7 +167,7 @@ def _publish(lake: Lake, paths: FundingPaths, merged: Merged, certificates: pl.D
     rejected = read_table(lake, paths.rejected, REJECTED_SCHEMA).height
     wrong = what_is_wrong(DayTables(paths.day, merged.table), FUNDING_RULES)
     facts = {_INPUTS: inputs, _ROWS: str(rows), _BYTES: str(size), _REJECTED: str(rejected)}
-    metadata = {**paths.identity, **facts, **({_WRONG: wrong} if wrong else {})}
+    metadata = {**paths.identity, **facts, **seal(content, certificates), **({_WRONG: wrong} if wrong else {})}
     lake.publish(paths.certificates, to_parquet(certificates, metadata))
     return MergedFunding(
         day=paths.day,

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
+import polars as pl
+
 from klines_pipeline.domain.errors import BlockedError, RejectedRequestError, TransientError, UnknownNameError
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.exchanges.funding import FundingSurvey, Lifetime
@@ -17,9 +19,11 @@ from klines_pipeline.stages.funding.results import ArchivedFunding
 from klines_pipeline.stages.funding.state import load_entries, paths_of, stored_days
 from klines_pipeline.stages.verdict import absent
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.tables import read_table, to_parquet
+from klines_pipeline.storage.tables import read_many, to_parquet
 
 _NOT_YET = Lifetime(first=date.max)
+_FILES_AT_ONCE = 64
+_NAMES = pl.Schema({"symbol": FUNDING_SCHEMA["symbol"]})
 
 
 def place(universe: FundingUniverse, lake: Lake, survey: FundingSurvey, first: date) -> FundingSurvey:
@@ -69,8 +73,9 @@ def _unknown(universe: FundingUniverse, symbol: str) -> Lifetime:
 
 def _is_remembered(lake: Lake, dataset: FundingDataset, symbol: str) -> bool:
     """Whether the lake has a settlement of it: the exchange had it once."""
-    days = reversed(stored_days(lake, dataset))
-    return any(symbol in read_table(lake, paths_of(dataset, day).funding, FUNDING_SCHEMA)["symbol"] for day in days)
+    files = [paths_of(dataset, day).funding for day in reversed(stored_days(lake, dataset))]
+    parts = (files[start : start + _FILES_AT_ONCE] for start in range(0, len(files), _FILES_AT_ONCE))
+    return any(symbol in read_many(lake, part, _NAMES)["symbol"] for part in parts)
 
 
 def with_lifetime(entry: ArchiveEntry, survey: FundingSurvey, day: date, known: ArchiveEntry | None) -> ArchiveEntry:

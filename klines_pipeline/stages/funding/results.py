@@ -23,6 +23,8 @@ class ArchivedFunding:
     failed: Mapping[str, str] = field(default_factory=dict)
     downloads: int = 0
     downloaded_bytes: int = 0
+    unlooked: tuple[str, ...] = ()
+    """Symbols of klines.yaml that a run without the archive step passes over: the bucket was never asked for them."""
 
     def count(self, *states: ArchiveState) -> int:
         """Symbols of the day in one of the states."""

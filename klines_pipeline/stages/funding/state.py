@@ -1,5 +1,6 @@
 """What the lake holds of a market's funding: ledgers of a day, REST rows, archives' rows out of the mirror."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -26,6 +27,7 @@ from klines_pipeline.funding.slices import SLICE_SCHEMA, FundingSlice, slice_ent
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, ArchiveEntry, archive_entries
 from klines_pipeline.stages.funding.dataset import FundingDataset
 from klines_pipeline.stages.funding.results import ArchivedFunding, ToppedUpFunding
+from klines_pipeline.stages.results import UNLOOKED
 from klines_pipeline.stages.verdict import absent
 from klines_pipeline.stages.versions import path_of
 from klines_pipeline.storage import layout
@@ -34,6 +36,7 @@ from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import PART, day_of
 from klines_pipeline.storage.tables import read_table, to_parquet
 
+LOG = logging.getLogger(__name__)
 QUARANTINED = (ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH)
 
 
@@ -78,17 +81,20 @@ def certified_days(lake: Lake, dataset: FundingDataset) -> set[date]:
 
 
 def archived_day(lake: Lake, dataset: FundingDataset, day: date, named: Iterable[str]) -> ArchivedFunding:
-    """The archives of the day as the ledger has them; IncompleteError where a symbol named was never looked for."""
+    """The archives of the day as the ledger has them; IncompleteError where no symbol named was ever looked for."""
     entries = load_entries(lake, dataset, day)
     wanted = tuple(sorted({*named, *(entries if dataset.has_filters else ())}))
-    unknown = [symbol for symbol in wanted if symbol not in entries]
-    if unknown:
+    unlooked = tuple(symbol for symbol in wanted if symbol not in entries)
+    if unlooked and len(unlooked) == len(wanted):
         raise IncompleteError(
-            f"{day}: {unknown[0]} has no row in ledger/funding_archives. Materialize vision_funding first, or select "
+            f"{day}: {unlooked[0]} has no row in ledger/funding_archives. Materialize vision_funding first, or select "
             "+funding so that it runs too."
         )
     heard = max((entry.fetched_at for entry in entries.values() if entry.fetched_at), default=EPOCH)
-    return ArchivedFunding(day, wanted, entries, heard)
+    if unlooked:
+        LOG.warning(UNLOOKED, dataset, day, ", ".join(unlooked))
+    known = tuple(symbol for symbol in wanted if symbol in entries)
+    return ArchivedFunding(day, known, entries, heard, unlooked=unlooked)
 
 
 def asked_day(lake: Lake, dataset: FundingDataset, day: date, named: Iterable[str]) -> ArchivedFunding:

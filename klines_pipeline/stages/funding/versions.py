@@ -12,14 +12,14 @@ from klines_pipeline.funding.schema import SETTLEMENT_SCHEMA
 from klines_pipeline.klines.ledgers import ArchiveEntry, RevisionEntry
 from klines_pipeline.stages.funding.state import MirrorRows
 from klines_pipeline.stages.verdict import SETTLED
-from klines_pipeline.stages.versions import path_of, revision_of, set_aside
+from klines_pipeline.stages.versions import path_of, put_aside, revision_of
 from klines_pipeline.storage import layout
 
 
 def keep(
     mirror: MirrorRows, month: date, known: ArchiveEntry, entry: ArchiveEntry, got: FetchedArchive
 ) -> RevisionEntry | None:
-    """Set the version before aside, then put the new bytes in their place; the ledger row if this version is new.
+    """Set what lies there aside, then put the new bytes in their place; the ledger row if this version is new.
 
     A download that was not taken is dropped.
     """
@@ -29,8 +29,7 @@ def keep(
         got.path.unlink(missing_ok=True)
         return None
     is_new = entry.revision != known.revision
-    if is_new:
-        set_aside(mirror.lake, known)
+    put_aside(mirror.lake, entry, [known.sha256_actual])
     mirror.lake.publish_file(path_of(entry), got.path)
     if entry.state is ArchiveState.OK and got.checksum is not None:
         mirror.lake.publish(layout.mirror_checksum(entry.key), got.checksum)

@@ -54,6 +54,11 @@ class Universe:
             self._whole = self.dataset if self.dataset.chosen is None else self._selected()
         return self._whole
 
+    @property
+    def asked(self) -> str | None:
+        """The filter whose symbols are looked for; None for names, and while the bucket cannot tell who there was."""
+        return None if self.dataset.chosen is None or self._dark else str(self.dataset.chosen)
+
     def of_day(self, survey: Survey, day: date, now: datetime) -> Dataset:
         """The dataset with the symbols of one day. For a day in progress REST says who trades."""
         whole = self.whole()

@@ -29,6 +29,10 @@ class Policy:
         """Between two looks at a day."""
         return wait_between_looks(day.day, len(day.waiting), len(day.doubtful), self.now)
 
+    def rests(self, day: OpenDay, last: Look) -> bool:
+        """Whether it is too early for the next look. One that lies ahead is none: a clock or the cursor is wrong."""
+        return last.at <= self.now < last.at + self.wait(day)
+
     def aged(self, day: OpenDay, look: Look) -> Look:
         """The look as if made so long ago that the next is due as soon as is polite."""
         return look._replace(at=self.now - self.wait(day) + polite_wait(len(day.waiting) + len(day.doubtful)))
@@ -77,7 +81,7 @@ def look_at(
         last = looks.days.get(day.day)
         if not (day.held or last or day.day in begun):
             found.said[day.day] = str(Arrival(day=day.day, held=0))
-        elif last and policy.now < last.at + policy.wait(day):
+        elif last and policy.rests(day, last):
             found.said |= _as_last_seen(day, last)
         else:
             due.append(day)

@@ -20,7 +20,7 @@ from klines_pipeline.stages.verdict import is_current, is_same_version
 from klines_pipeline.stages.watching.held_versions import unlike
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_table
+from klines_pipeline.storage.tables import read_legible, read_many
 
 _PLACE = ["date", "symbol"]
 HELD_SCHEMA = pl.Schema({"date": pl.Date(), **ARCHIVE_SCHEMA})
@@ -53,26 +53,18 @@ NEWS_SCHEMA = pl.Schema({**LISTED_SCHEMA, "what": pl.String()})
 
 def held_versions(lake: Lake, dataset: Dataset, days: Iterable[date]) -> pl.DataFrame:
     """The archives ledgers of these days in one frame of HELD_SCHEMA; nothing for a day without one."""
-    ledgers = [
-        read_table(lake, DayPaths.of(dataset, day).archives, ARCHIVE_SCHEMA).select(
-            pl.lit(day).alias("date"), *ARCHIVE_SCHEMA.names()
-        )
-        for day in days
-    ]
-    return pl.concat([HELD_SCHEMA.to_frame(), *ledgers])
+    return read_many(lake, _ledgers(dataset, days), ARCHIVE_SCHEMA)
 
 
 def readable_versions(
     lake: Lake, dataset: Dataset, days: Iterable[date]
 ) -> tuple[pl.DataFrame, dict[date, DamagedFileError]]:
     """`held_versions` of the days whose ledger can be read, and what is wrong with the others."""
-    ledgers, damaged = [HELD_SCHEMA.to_frame()], dict[date, DamagedFileError]()
-    for day in days:
-        try:
-            ledgers.append(held_versions(lake, dataset, [day]))
-        except DamagedFileError as error:
-            damaged[day] = error
-    return pl.concat(ledgers), damaged
+    return read_legible(lake, _ledgers(dataset, days), ARCHIVE_SCHEMA)
+
+
+def _ledgers(dataset: Dataset, days: Iterable[date]) -> list[str]:
+    return [DayPaths.of(dataset, day).archives for day in days]
 
 
 def listed_versions(listed: Listed) -> pl.DataFrame:

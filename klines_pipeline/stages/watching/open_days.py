@@ -7,7 +7,7 @@ from datetime import date
 import polars as pl
 
 from klines_pipeline.domain.states import NEVER_ASKED, ArchiveState, Life
-from klines_pipeline.stages.verdict import SETTLED
+from klines_pipeline.stages.verdict import FETCHED
 
 _LIFE = pl.col("error").str.split(": ").list.first()
 _GONE = [*NEVER_ASKED, Life.PERHAPS_DELISTED]
@@ -44,7 +44,7 @@ def unlooked(day: date, known: Iterable[OpenDay]) -> OpenDay:
 
 
 def _of_ledger(day: date, rows: pl.DataFrame, named: frozenset[str]) -> OpenDay:
-    fetched = pl.col("state").is_in([*SETTLED, ArchiveState.CORRUPT])
+    fetched = pl.col("state").is_in(list(FETCHED))
     gone = _LIFE.is_in(_GONE).fill_null(value=False)
     perhaps = (_LIFE == Life.PERHAPS_DELISTED).fill_null(value=False)
     verified = (pl.col("state") == ArchiveState.OK) & pl.col("etag").is_not_null()

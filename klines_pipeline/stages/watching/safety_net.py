@@ -1,11 +1,13 @@
 """The days that nobody will mend unless asked to: read from certificates, day by day, each with what is wrong with it.
 
-Only what the lake says is looked at here; what Dagster says of the same days is handed in as `said`.
+Of tables only a listing is read, no rows: damage that keeps a file's size is for checks to find. Only what the lake
+says is looked at here; what Dagster says of the same days is handed in as `said`.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -21,10 +23,14 @@ from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, SliceEntry
 from klines_pipeline.klines.slices import answered_ranges
+from klines_pipeline.stages.seal import broken_at_a_glance
 from klines_pipeline.stages.topup import load_slices
+from klines_pipeline.stages.watching.newly_meant import NewlyMeant
+from klines_pipeline.stages.watching.second_looks import SecondLooks, second_looks
+from klines_pipeline.storage.described import describe_many
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.tables import read_legible, read_many, stored_days
+from klines_pipeline.storage.tables import read_many, stored_days, stored_sizes
 
 Said = Mapping[date, Sequence[str]]
 """What others know to be wrong with a day, in words."""
@@ -66,25 +72,23 @@ def symbols_held(lake: Lake, dataset: Dataset) -> int:
 
 
 def wanted_repairs(lake: Lake, dataset: Dataset, days: Sequence[date], today: date, said: Said) -> list[Wanted]:
-    """The days that are missing, damaged, incomplete though REST could still be asked, or not resampled, and those
-    `said` names. Gaps on which REST has been heard no run closes: certificates and checks tell of them.
+    """The days that are missing, damaged, incomplete though REST could still be asked, or not resampled, those of which
+    a second look tells more, and those `said` names. Gaps on which REST has been heard no run closes: certificates and
+    checks tell of them, and an archive that may still come is watched for elsewhere.
     """
-
-    def unheard(day: date, rows: pl.DataFrame) -> pl.DataFrame:
-        slices = load_slices(lake, dataset, day).values() if rows["missing_ranges"].list.len().sum() else ()
-        unasked = [_may_be_closed(row, slices) for row in rows.iter_rows(named=True)]
-        return rows.filter(pl.Series(unasked, dtype=pl.Boolean))
-
-    return repairs(_problems(lake, dataset, days, said, unheard), today)
+    return repairs(_problems(lake, dataset, days, said, today, partial(_unheard, lake, dataset)), today)
 
 
 def older_repairs(
     lake: Lake, dataset: Dataset, days: Sequence[date], today: date, said: Said, longest: int
 ) -> list[Wanted]:
-    """The same of days long ago, newest first, a wish a stretch; a gap counts only if another run may close it."""
-    closable = pl.col("reason").str.contains_any([str(reason) for reason in RUN_MAY_CLOSE])
-    wrong = _problems(lake, dataset, days, said, lambda _, rows: rows.filter(closable))
-    return repairs_in_stretches(wrong, today, longest)
+    """The same of days long ago, newest first, a wish a stretch; a gap counts only if its reason may pass."""
+    passing = pl.col("reason").str.contains_any([str(reason) for reason in RUN_MAY_CLOSE])
+
+    def closable(day: date, rows: pl.DataFrame) -> pl.DataFrame:
+        return _unheard(lake, dataset, day, rows.filter(passing))
+
+    return repairs_in_stretches(_problems(lake, dataset, days, said, today, closable), today, longest)
 
 
 def repairs_in_stretches(wrong: Said, today: date, longest: int) -> list[Wanted]:
@@ -102,19 +106,34 @@ def repairs(wrong: Said, today: date) -> list[Wanted]:
     return one_wish(Kind.REPAIR, days, f"{len(days)} day(s): {named}", f"found on {today}")
 
 
-def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, closable: Closable) -> Said:
+def _unheard(lake: Lake, dataset: Dataset, day: date, rows: pl.DataFrame) -> pl.DataFrame:
+    """Certificates with gaps on which REST has not been heard for good."""
+    slices = load_slices(lake, dataset, day).values() if rows["missing_ranges"].list.len().sum() else ()
+    unasked = [_may_be_closed(row, slices) for row in rows.iter_rows(named=True)]
+    return rows.filter(pl.Series(unasked, dtype=pl.Boolean))
+
+
+def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, today: date, closable: Closable) -> Said:
     """What is wrong with each day; gaps that are not `closable` are left alone."""
     where = (*dataset.prefix, str(dataset.interval))
     merged = set(stored_days(lake, _PROOF, *where))
+    paths = {day: DayPaths.of(dataset, day).certificates for day in days if day in merged}
+    read, sizes = describe_many(lake, paths, CERTIFICATE_SCHEMA), stored_sizes(lake, "klines", *where)
+    parts = read.rows.partition_by("date")
+    asked_for = pl.concat([read.rows.clear(), *(_asked_for(dataset, rows) for rows in parts)])
+    looks, newly_meant = second_looks(lake, dataset, asked_for, today), NewlyMeant.of(lake, dataset)
     daily = [interval for interval in dataset.resample if isinstance(interval, Interval)]
     made = {interval: set(stored_days(lake, "resampled_klines", *dataset.prefix, str(interval))) for interval in daily}
 
     def wrong(day: date, certificates: pl.DataFrame) -> Iterator[str]:
+        yield from broken_at_a_glance(read.metadata[day], certificates.drop("date"), sizes.get(day))
         yield from _of_certificates(dataset, day, certificates, closable)
+        if unasked := newly_meant.on(day, frozenset(certificates["symbol"])):
+            yield f"was never asked for {_symbols(unasked)} that the filter means now"
+        yield from _to_look_at(looks, day)
         yield from (f"resampled_klines_{interval} is missing" for interval in daily if day not in made[interval])
 
-    paths = {day: DayPaths.of(dataset, day).certificates for day in days if day in merged}
-    return problems(read_legible(lake, [*paths.values()], _COLUMNS), days, paths, said, wrong)
+    return problems((read.rows, read.damaged), days, paths, said, wrong)
 
 
 def problems(
@@ -147,6 +166,13 @@ def _of_certificates(dataset: Dataset, day: date, rows: pl.DataFrame, closable: 
     if unfinished := asked.filter(pl.col("expected") < dataset.interval.bars_per_day).height:
         yield in_part(unfinished)
     yield from unexplained(closable(day, asked))
+
+
+def _to_look_at(looks: SecondLooks, day: date) -> Iterator[str]:
+    if ended := looks.ended.get(day):
+        yield f"may be told the end of {_symbols(ended)} by now"
+    if damaged := looks.damaged.get(day):
+        yield f"has a damaged archive to be tried again, {_symbols(damaged)}"
 
 
 def _asked_for(dataset: Dataset, certificates: pl.DataFrame) -> pl.DataFrame:

@@ -123,7 +123,8 @@ def test_an_archive_that_differs_from_its_checksum_is_a_warning_with_the_days(
     check = outcomes(result)["archive_matches_checksum"]
     assert result.success
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert check.metadata["examples"].value == ["2025-02-28 ETHUSDT: 1"]
+    assert check.metadata["bad_days"].value == ["2025-02-28"]
+    assert "1 archive refused: 2025-02-28 ETHUSDT." in str(check.description)
 
 
 def test_a_symbol_nobody_ever_had_fails_the_run_with_the_nearest_name(

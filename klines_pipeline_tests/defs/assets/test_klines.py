@@ -86,6 +86,8 @@ def test_a_range_is_one_run_with_its_own_metadata_for_each_day(
         "| BTCUSDT | 1440 | 1392 | 48 | exchange_halt | 10:17:00 to 11:05:00 |" in days["2025-03-02"]["worst_symbols"]
     )
     assert Path(days["2025-03-01"]["path"]).is_file()
+    assert Path(days["2025-03-01"]["certificates"]).is_file()
+    assert Path(metadata_of(instance, VISION)["2025-03-01"]["ledger"]).is_file()
     assert [days[day]["rest_share_pct"] for day in ("2025-03-01", "2025-03-04")] == [0.0, 100.0]
     assert 0 < days["2025-03-01"]["archive_lag_hours"] < 24
     assert "archive_lag_hours" not in days["2025-03-04"]

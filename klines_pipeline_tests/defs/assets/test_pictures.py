@@ -3,13 +3,15 @@
 import subprocess
 import sys
 from base64 import b64decode
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from klines_pipeline.defs.assets.pictures import pictures_of
+from klines_pipeline.defs.assets.pictures import pictures_of, with_pictures
+from klines_pipeline.defs.assets.reporting import DayReport
 from klines_pipeline.defs.automation.run_requests import FIRST, KIND, LAST
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.storage.lake import Lake
@@ -31,13 +33,34 @@ def pictured(definitions: dg.Definitions, instance: dg.DagsterInstance, **tags: 
     job = definitions.resolve_implicit_global_asset_job_def()
     days = {FIRST: "2025-03-01", LAST: "2025-03-02"}
     selection = [dg.AssetKey([*KLINES.path[:2], f"{stage}_1m"]) for stage in ("vision_klines", "rest_klines", "klines")]
-    assert job.execute_in_process(instance=instance, asset_selection=selection, tags={**days, **tags}).success
+    job.execute_in_process(instance=instance, asset_selection=selection, tags={**days, **tags}, raise_on_error=False)
     shown = metadata_of(instance, KLINES)
     return {day: {"heat_map", "candlestick"} & {*values} for day, values in shown.items()}
 
 
 def test_the_last_day_of_a_run_has_the_pictures(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
     assert pictured(definitions, instance) == {"2025-03-01": set(), "2025-03-02": {"heat_map", "candlestick"}}
+
+
+def test_where_the_last_day_failed_the_last_good_one_has_them(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange
+) -> None:
+    exchange.add_fault(kind="status", status=404, match="*USDT-1m-2025-03-02.zip*")
+    exchange.add_fault(kind="status", status=418, group="rest", headers={"Retry-After": "1"})
+
+    assert pictured(definitions, instance) == {"2025-03-01": {"heat_map", "candlestick"}}
+
+
+def test_a_good_day_waits_for_the_next_one_and_is_not_lost_with_it(lake: Lake) -> None:
+    def days() -> Iterator[DayReport]:
+        yield DayReport("2025-03-01", {KLINES: {"rows": 1}}, {})
+        raise KeyboardInterrupt
+
+    told = list[DayReport]()
+    with pytest.raises(KeyboardInterrupt):
+        told.extend(with_pictures(days(), lake, make_dataset("BTCUSDT")))
+
+    assert [day.partition for day in told] == ["2025-03-01"]
 
 
 def test_a_run_that_comes_every_few_minutes_draws_nothing(

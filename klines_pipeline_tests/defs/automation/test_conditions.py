@@ -4,10 +4,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
+from klines_pipeline.defs.automation.run_requests import FIRST, LAST
 from klines_pipeline.domain.wanted import Kind
 from klines_pipeline.simulator.server import EmbeddedExchange
+from klines_pipeline_tests.defs.checks.test_quality import spoil
 from klines_pipeline_tests.defs.conftest import built
 from klines_pipeline_tests.defs.patience import without_patience
 
@@ -72,6 +75,15 @@ class Conditions:
         )
         return bool(done.get_asset_materialization_events())
 
+    def examine(self, day: str) -> bool:
+        """The table's checks alone, over one day; whether all of them passed."""
+        keys = self.definitions.resolve_asset_graph().asset_check_keys
+        job = self.definitions.resolve_implicit_global_asset_job_def().get_subset(
+            asset_selection=set(), asset_check_selection={key for key in keys if key.asset_key == KLINES}
+        )
+        done = job.execute_in_process(instance=self.instance, tags={FIRST: day, LAST: day}, raise_on_error=False)
+        return all(check.passed for check in done.get_asset_check_evaluations())
+
 
 @pytest.fixture
 def conditions(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Conditions:
@@ -98,6 +110,18 @@ def test_a_request_is_made_once(conditions: Conditions) -> None:
     assert conditions.materialize(TODAY, RESAMPLED)
 
     assert conditions.tick() == {}
+
+
+def test_wrong_klines_of_an_old_day_hold_back_that_day_alone(conditions: Conditions, tmp_path: Path) -> None:
+    assert conditions.materialize(OLD, *CHAIN)
+    assert conditions.materialize(TODAY, *CHAIN)
+    table = tmp_path / f"lake/klines/exchange=binance/market=spot/interval=1h/date={OLD}/part.parquet"
+    spoil(table, (pl.col("low") - 1).alias("high"))
+    assert not conditions.examine(OLD), "an error that blocks stands on the table"
+
+    assert conditions.tick() == {"resampled_klines_4h": {TODAY}}
+    assert conditions.materialize(TODAY, RESAMPLED)
+    assert not conditions.materialize(OLD, RESAMPLED)
 
 
 def test_old_days_bring_nothing(conditions: Conditions) -> None:

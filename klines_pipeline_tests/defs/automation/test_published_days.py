@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +109,32 @@ def test_a_straggler_that_comes_while_a_run_of_its_day_is_under_way_is_asked_for
     ]
 
 
-def test_a_day_that_this_machine_does_not_know_yet_is_skipped_with_a_sentence(daemon: Daemon) -> None:
-    assert "by this machine's clock that day has not begun" in daemon.words(datetime.now(UTC) + timedelta(days=2))
+def test_the_description_says_how_long_the_first_archives_wait_for_the_last(daemon: Daemon) -> None:
+    assert "95% of them and 2 hours have passed since the first, or 24 hours whoever is missing" in str(
+        daemon.definitions.resolve_sensor_def(daemon.name).description
+    )
+
+
+def test_days_that_this_machine_does_not_know_yet_are_left_out_with_a_sentence_and_ended_ones_are_asked_for(
+    exchange: EmbeddedExchange, tmp_path: Path
+) -> None:
+    today = datetime.now(UTC).date()
+    config = CONFIG.replace("2025-03-02", str(today - timedelta(days=2)))
+    ahead = datetime.combine(today + timedelta(days=2), time(12), UTC)
+    with dg.DagsterInstance.ephemeral() as instance:
+        daemon = Daemon(exchange, instance, built(exchange, tmp_path, config))
+        asked = daemon.tick(ahead).run_requests
+        for request in asked:
+            run_requested(daemon.definitions, instance, request)
+        words = daemon.words(ahead + timedelta(minutes=5))
+
+    days = {day for request in asked for day in (request.tags[FIRST], request.tags[LAST])}
+    assert {str(today - timedelta(days=2)), str(today)} <= days
+    assert max(days) == str(today)
+    assert (
+        f"{today + timedelta(days=1)}: on the exchange it is {today + timedelta(days=2)} 12:05 UTC; by this " in words
+    )
+    assert "by this machine's clock that day has not begun" in words
 
 
 def test_an_archive_that_a_run_could_not_have_is_asked_for_again_after_a_while(daemon: Daemon) -> None:

@@ -126,10 +126,13 @@ def test_news_of_a_day_on_its_way_is_not_lost(watched: Watched) -> None:
     assert request.tags[REASON] == "ETHUSDT rewritten"
 
 
-def test_a_day_that_this_machine_does_not_know_yet_is_skipped_with_a_sentence(empty: Watched) -> None:
-    empty.exchange.set_clock(datetime.now(UTC) + timedelta(days=2))
+def test_a_machine_whose_clock_is_behind_the_exchanges_still_asks_for_what_was_rewritten(watched: Watched) -> None:
+    watched.exchange.revise(ETH)
+    watched.exchange.set_clock(datetime.now(UTC) + timedelta(days=2))
 
-    assert "by this machine's clock that day has not begun" in said(empty.tick())
+    requests = [request for _ in range(4) for request in watched.tick().run_requests or []]
+
+    assert [request.tags[FIRST] for request in requests] == [DAY]
 
 
 def test_once_it_is_taken_in_there_is_nothing_to_ask(watched: Watched) -> None:

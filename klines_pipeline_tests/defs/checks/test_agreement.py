@@ -71,7 +71,7 @@ def test_an_archive_that_rest_contradicts_is_a_warning_with_numbers(
     assert found["rows_differing"] in (440, 1000)
     assert found["largest_difference"] > 0.5
     assert found["bad_days"] == ["2024-03-02"]
-    assert found["examples"][0].startswith("2024-03-02 ETHUSDT: ")
+    assert "ETHUSDT" in str(outcomes(result)[REST_AGREES.name].description)
 
 
 def test_rest_that_does_not_answer_is_said_and_warns_of_nothing(
@@ -87,6 +87,21 @@ def test_rest_that_does_not_answer_is_said_and_warns_of_nothing(
         assert passed
         assert numbers(found) == (0, 0, 0.0, 1)
         assert "does not serve this address (HTTP 451)" in found["not_compared"][0]
+
+
+def test_rest_that_has_nothing_of_what_the_lake_has_is_no_agreement(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, exchange: EmbeddedExchange
+) -> None:
+    exchange.add_fault(kind="status", status=200, body="[]", match="/api/v3/klines")
+
+    result = run(definitions, instance, "2024-03-01", "2024-03-02", *CHAIN, kind=Kind.REWRITTEN)
+
+    assert result.success
+    for name in (REST_AGREES.name, RESAMPLED_EQUALS.name):
+        passed, found = of(result, name)
+        assert not passed
+        assert numbers(found)[:2] == (0, 0)
+        assert "REST has no kline of it" in found["not_compared"][0]
 
 
 @pytest.mark.parametrize("kind", [Kind.FRESHNESS, None], ids=["freshness", "by hand"])

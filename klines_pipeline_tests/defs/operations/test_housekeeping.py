@@ -6,7 +6,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from klines_pipeline.defs.automation.run_requests import days_of_run
 from klines_pipeline.defs.build import build_definitions
@@ -83,7 +82,7 @@ def test_a_day_keeps_its_newest_run_its_status_and_its_checks(
     assert {str(found) for found in status.values()} == {"AssetPartitionStatus.MATERIALIZED"}
     assert [*home.rglob(f"{old}*")] == []
     check = dg.AssetCheckKey(KLINES, "key_is_unique_and_sorted")
-    assert [found.run_id for found in checks(instance, check)] == [newest]
+    assert evaluated_by(instance, check) == [newest]
 
 
 def event_run(instance: dg.DagsterInstance) -> str:
@@ -92,9 +91,9 @@ def event_run(instance: dg.DagsterInstance) -> str:
     return event.run_id
 
 
-def checks(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> Sequence[AssetCheckExecutionRecord]:
-    """The newest evaluation."""
-    return instance.event_log_storage.get_asset_check_execution_history(check, limit=1)
+def evaluated_by(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> list[str]:
+    """The run of the newest evaluation."""
+    return [found.run_id for found in instance.event_log_storage.get_asset_check_execution_history(check, limit=1)]
 
 
 def record(

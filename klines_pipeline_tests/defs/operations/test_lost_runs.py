@@ -132,7 +132,7 @@ def test_a_run_made_again_is_not_taken_for_the_lost_one_before_it_has_signed(ins
 
 
 def test_the_sensor_says_what_it_gave_up(instance: dg.DagsterInstance) -> None:
-    sensor = build_lost_runs(Automation())
+    sensor = build_lost_runs(Automation(), [])
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
     with dg.build_sensor_context(instance) as context:

@@ -48,6 +48,10 @@ LIVES = [
         Life.FIRST_DAY,
     ),
     ("inside a long hole", days(("02-01", "02-10"), ("03-10", "03-30")), (True, False), "02-20", Life.PERHAPS_DELISTED),
+    ("early in a hole", days(("02-01", "02-10"), ("03-10", "03-30")), (True, False), "02-12", Life.PERHAPS_DELISTED),
+    ("the eve of a new listing", days(("03-10", "03-30")), (True, False), "03-09", Life.PERHAPS_DELISTED),
+    ("in eight lost days", days(("02-01", "03-01"), ("03-10", "03-30")), (True, True), "03-05", Life.PERHAPS_DELISTED),
+    ("in seven lost days", days(("02-01", "03-02"), ("03-10", "03-30")), (True, True), "03-05", None),
     ("a lost archive", days(("02-01", "03-09"), ("03-11", "03-30")), (True, False), "03-10", None),
     ("after a lost archive", days(("02-01", "03-09"), ("03-11", "03-30")), (True, False), "03-11", None),
     ("the last archive", days(("02-01", "03-10")), (True, False), "03-10", Life.LAST_DAY),
@@ -88,6 +92,23 @@ def test_no_day_with_an_archive_or_between_two_archives_is_ever_left_unasked(
         assert life not in (Life.NOT_LISTED, Life.DELISTED)
     if life in (Life.FIRST_DAY, Life.LAST_DAY):
         assert day in published
+
+
+NEWEST = [
+    ("long gone", ("02-01", "03-01"), Life.PERHAPS_DELISTED),
+    ("gone for a week", ("02-01", "03-21"), Life.PERHAPS_DELISTED),
+    ("gone a week ago, or late", ("02-01", "03-22"), None),
+    ("there the day before", ("02-01", "03-29"), None),
+]
+
+
+@pytest.mark.parametrize(("seen", "life"), [row[1:] for row in NEWEST], ids=[row[0] for row in NEWEST])
+def test_of_a_day_nobody_is_published_of_yet_those_who_were_gone_before_are_perhaps_gone(
+    seen: tuple[str, str], life: Life | None
+) -> None:
+    history, venue = History(days(seen), any_before=True, any_after=False), days(("02-01", "03-29"))
+
+    assert history.life(date(2025, 3, 30), today=TODAY, venue_days=venue) == life
 
 
 def test_a_venue_that_published_nothing_that_day_proves_no_delisting() -> None:

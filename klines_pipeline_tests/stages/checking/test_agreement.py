@@ -2,7 +2,9 @@
 
 from contextlib import closing, nullcontext
 from datetime import UTC, date, datetime
+from pathlib import Path
 
+import polars as pl
 import pytest
 
 from klines_pipeline.domain.interval import Interval
@@ -11,6 +13,8 @@ from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.stages.checking.agreement import compare_archives, compare_resampled
 from klines_pipeline.stages.resample import resample_day
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
+from klines_pipeline.storage.tables import klines_to_parquet
 from klines_pipeline_tests.conftest import Run, impatient, make_dataset
 from klines_pipeline_tests.faults.archives import key_of, rewrite, with_cell
 
@@ -68,6 +72,9 @@ def test_rest_is_left_alone_once_it_cannot_answer(
     assert (found.rows, found.differing, found.requests) == (0, 0, requests)
     assert text in found.not_compared[-1]
     assert len(found.not_compared) == requests
+    assert found.agrees is (fault.get("body") != "[]"), (
+        "an outage says nothing; an answer without klines is no agreement"
+    )
 
 
 @pytest.mark.parametrize(("venue", "symbol"), [("binance/um", "BTCUSDT"), ("binance/cm", "BTCUSD_PERP")])
@@ -129,7 +136,7 @@ def test_hours_that_the_exchange_publishes_otherwise_differ(
     found = hours(lake, "2025-03-01", HALT)
 
     assert (found.rows, found.differing, found.bad_days) == (4 * 24, 3, [HALT])
-    assert found.examples == ["2025-03-02 2 symbol(s): 3 of 48 rows, the first at 00:00:00"]
+    assert [*map(str, found.examples)] == ["2025-03-02 2 symbol(s): 3 of 48 rows, the first at 00:00:00"]
 
 
 def test_an_hour_that_the_exchange_says_it_never_had_differs_from_ours(
@@ -158,3 +165,50 @@ def test_hours_that_the_exchange_was_not_asked_for_yet_are_not_compared(
     found = hours(lake, IN_PROGRESS)
 
     assert (found.rows, found.differing) == (2 * 7, 0)
+
+
+@pytest.mark.parametrize("source", ["the lake", "REST", "none"])
+@pytest.mark.parametrize("lost", ["hours", "a symbol", "the file"])
+def test_hours_that_are_not_there_although_all_their_minutes_are_differ(
+    exchange: EmbeddedExchange, ingest: Run, lake: Lake, source: str, lost: str
+) -> None:
+    """03-02 has a halt of 48 minutes: the hours it touches are not owed."""
+    if source == "the lake":
+        ingest(THEIR_HOURS, "2025-03-01", HALT)
+    ingest(BOTH, "2025-03-01", HALT)
+    assert hours(lake, "2025-03-01", HALT).agrees
+    path = Path(lake.base, DayPaths.of(BOTH, date(2025, 3, 1)).resampled(HOUR))
+    rows = pl.read_parquet(path, hive_partitioning=False)
+    kept = pl.col("symbol") != "ETHUSDT" if lost == "a symbol" else pl.col("open_time").dt.hour() < 3
+    path.write_bytes(klines_to_parquet(rows.filter(kept), {}))
+    if lost == "the file":
+        path.unlink()
+
+    market = impatient(exchange, "binance/spot") if source == "REST" else None
+    with closing(market.api) if market else nullcontext():
+        found = compare_resampled(lake, BOTH, HOUR, [date(2025, 3, 1), date(2025, 3, 2)], market)
+
+    gone = {"hours": 2 * 21, "a symbol": 24, "the file": 48}[lost]
+    assert (found.differing, found.bad_days, found.agrees) == (gone, ["2025-03-01"], False)
+    rows, first = (21, "03:00:00") if lost == "hours" else (24, "00:00:00")
+    assert str(found.examples[-1]) == f"2025-03-01 ETHUSDT: {rows} rows not resampled, the first at {first}"
+
+
+def test_a_day_whose_file_is_damaged_does_not_agree_and_the_others_are_compared(
+    exchange: EmbeddedExchange, ingest: Run, lake: Lake
+) -> None:
+    ingest(BOTH, "2025-03-01", HALT)
+    for day in (date(2025, 3, 1), date(2025, 3, 2)):
+        resample_day(lake, BOTH, HOUR, day)
+    path = Path(lake.base, DayPaths.of(BOTH, date(2025, 3, 1)).klines)
+    path.write_bytes(path.read_bytes()[:-60])
+
+    found = archives(exchange, lake, "2025-03-01", HALT)
+    market = impatient(exchange, "binance/spot")
+    with closing(market.api):
+        resampled = compare_resampled(lake, BOTH, HOUR, [date(2025, 3, 1), date(2025, 3, 2)], market)
+
+    for told in (found, resampled):
+        assert (told.differing, told.bad_days, told.agrees) == (0, ["2025-03-01"], False)
+        assert told.rows
+        assert f"{path} is damaged" in told.not_compared[0]

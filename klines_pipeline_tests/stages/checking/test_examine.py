@@ -7,11 +7,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from klines_pipeline.klines.findings import Finding
 from klines_pipeline.simulator.server import EmbeddedExchange
-from klines_pipeline.stages.checking.examine import Finding, examine_days
+from klines_pipeline.stages.checking.examine import examine_days
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.tables import klines_to_parquet
 from klines_pipeline_tests.conftest import Run, make_dataset
+from klines_pipeline_tests.faults.archives import key_of
 
 BOTH = make_dataset("BTCUSDT", "ETHUSDT")
 DAYS = ("2024-03-01", "2024-03-02", "2024-03-03")
@@ -47,7 +49,7 @@ def test_a_day_in_another_unit_breaks_with_both_its_neighbours(
 
     finding = found(lake, "price_continues_across_days", days)
     assert finding.bad_days == bad
-    assert finding.examples == [f"{day} ETHUSDT: 1" for day in bad]
+    assert [*map(str, finding.worst)] == [f"{day} ETHUSDT: 1" for day in bad]
 
 
 def test_after_a_hole_of_days_nothing_is_said_of_the_price(ingest: Run, lake: Lake) -> None:
@@ -69,7 +71,7 @@ def test_a_day_that_rest_does_not_top_up_lags_and_is_named(exchange: EmbeddedExc
 
     exchange.set_clock(datetime(2025, 3, 4, 9, 7, tzinfo=UTC))
     ingest(BOTH, "2025-03-04")
-    assert found(lake, "klines_are_fresh", ["2025-03-04"]).examples == [
+    assert [*map(str, found(lake, "klines_are_fresh", ["2025-03-04"]).worst)] == [
         "2025-03-04 BTCUSDT: 1",
         "2025-03-04 ETHUSDT: 1",
     ]
@@ -95,3 +97,22 @@ def test_a_day_certified_until_ten_is_incomplete_once_the_lake_has_a_later_one(
     ingest(BOTH, "2025-03-04")
 
     assert found(lake, "klines_are_complete_or_explained", ["2025-03-03", "2025-03-04"]).breaches == 2 * 840
+
+
+@pytest.mark.parametrize("harm", ["flipped", "gone"])
+def test_an_archive_that_is_no_longer_what_was_verified_is_found(ingest: Run, lake: Lake, harm: str) -> None:
+    ingest(BOTH, *DAYS[:2])
+    held = Path(lake.base, "vision", key_of("ETHUSDT", DAYS[1]))
+    content = bytearray(held.read_bytes())
+    content[len(content) // 2] ^= 1
+    assert not found(lake, "archive_matches_checksum", DAYS[:2]).breaches
+
+    if harm == "flipped":
+        held.write_bytes(content)
+    else:
+        held.unlink()
+
+    assert [*map(str, found(lake, "archive_matches_checksum", DAYS[:2]).worst)] == [f"{DAYS[1]} ETHUSDT: 1"]
+    held.unlink(missing_ok=True)
+    ingest(BOTH, DAYS[1])
+    assert not found(lake, "archive_matches_checksum", DAYS[:2]).breaches

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from klines_pipeline.defs.assets.metadata import stage_metadata
 from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.universe import SymbolFilter
@@ -67,6 +68,36 @@ def test_the_bucket_is_asked_once_and_rest_for_one_slice_a_symbol_at_each_tick(
     assert exchange.requests()["listing"] == 0
     assert newest(lake, "BTCUSDT", "2025-03-04") == at(4, 9, 4, 0)
     assert tick(PAIR, at(4, 9, 5, 45)) == [], "no minute has closed since"
+
+
+def test_a_symbol_new_in_klines_yaml_is_passed_over_aloud_and_the_others_stay_fresh(
+    exchange: EmbeddedExchange, lake: Lake, ingest: Run, tick: Tick, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run reads klines.yaml anew; the code location that asked for it may still have the one before."""
+    edited = make_dataset("BTCUSDT", "ETHUSDT", "SOLUSDT", start="2025-03-03")
+    tick(PAIR, at(4, 9))
+    exchange.set_clock(at(4, 9, 5))
+
+    [result] = ingest(edited, "2025-03-04", stages=[Stage.REST, Stage.KLINES])
+
+    assert not result.failures
+    assert newest(lake, "BTCUSDT", "2025-03-04") == newest(lake, "ETHUSDT", "2025-03-04") == at(4, 9, 4, 0)
+    assert "2025-03-04: passed over: SOLUSDT." in caplog.text
+    shown = stage_metadata(result, lake, edited)
+    assert {stage: shown[stage].get("symbols_passed_over") for stage in (Stage.REST, Stage.KLINES)} == {
+        Stage.REST: "SOLUSDT",
+        Stage.KLINES: "SOLUSDT",
+    }
+    assert tick(edited, at(4, 9, 10)) == [(["2025-03-03", "2025-03-04"], True)]
+    assert newest(lake, "SOLUSDT", "2025-03-04") == at(4, 9, 9, 0)
+
+
+def test_a_day_of_which_no_symbol_was_looked_for_says_what_to_materialize(ingest: Run, tick: Tick) -> None:
+    tick(PAIR, at(4, 9))
+
+    [result] = ingest(make_dataset("SOLUSDT", start="2025-03-03"), "2025-03-04", stages=[Stage.REST])
+
+    assert "SOLUSDT has no row in ledger/archives. Materialize vision_klines_1m first" in result.failures["rest_klines"]
 
 
 @pytest.mark.parametrize(

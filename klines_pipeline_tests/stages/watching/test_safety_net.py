@@ -1,5 +1,6 @@
 """The days that the safety net finds: what is missing or incomplete without a reason, and nothing else."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -176,6 +177,7 @@ def test_gaps_of_an_older_day_that_rest_has_answered_are_left_alone(lake: Lake) 
         "reason": "no_data+exchange_halt",
         "missing_ranges": [gap],
     }
+    lake.publish(DayPaths.of(ONE, day).klines, b"not looked at")
     lake.publish(DayPaths.of(ONE, day).certificates, to_parquet(pl.DataFrame([row], schema=CERTIFICATE_SCHEMA)))
 
     assert older_repairs(lake, ONE, [day], TODAY, {}, 31) == []
@@ -221,3 +223,69 @@ def test_symbols_are_counted_by_klines_yaml_or_by_the_newest_day(lake: Lake, ing
     assert (symbols_held(lake, ONE), symbols_held(lake, chosen)) == (1, 0)
     ingest(DATASET, "2025-03-01")
     assert symbols_held(lake, chosen) == 2
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda path: path.unlink(), "has no table"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-500]), "has a table of"),
+        (lambda path: path.write_bytes(b""), "has a table of 0 bytes"),
+        (lambda path: without(path, "ETHUSDT"), "has a table of"),
+    ],
+    ids=["deleted", "truncated", "emptied", "without a symbol"],
+)
+def test_a_damaged_table_is_wanted_and_a_run_heals_it(
+    lake: Lake, ingest: Run, damage: Callable[[Path], object], reason: str
+) -> None:
+    ingest(DATASET, "2025-02-27", "2025-02-28")
+    path = Path(lake.base, DayPaths.of(DATASET, DAYS[0]).klines)
+    good = path.read_bytes()
+    damage(path)
+
+    [wish] = wanted_repairs(lake, DATASET, DAYS[:2], TODAY, {})
+    [old] = older_repairs(lake, DATASET, DAYS[:2], TODAY, {}, 31)
+
+    assert wish.days == old.days == (DAYS[0],)
+    assert f"2025-02-27 {reason}" in wish.reason
+    [healed] = ingest(DATASET, "2025-02-27")
+    assert healed.failures == {}
+    assert path.read_bytes() == good
+    assert wanted_repairs(lake, DATASET, DAYS[:2], TODAY, {}) == []
+
+
+def without(path: Path, symbol: str) -> None:
+    """Take a symbol's rows out of a day's file, metadata and all else as it was."""
+    frame = pl.read_parquet(path, hive_partitioning=False).filter(pl.col("symbol") != symbol)
+    frame.write_parquet(path, metadata=kept_metadata(path))
+
+
+def kept_metadata(path: Path) -> dict[str, str]:
+    """What our own metadata of a file is, for one that is written over it."""
+    return {name: text for name, text in pl.read_parquet_metadata(path).items() if name != "ARROW:schema"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows.filter(pl.col("symbol") != "ETHUSDT"),
+        lambda rows: rows.with_columns(pl.col("expected") - 3),
+        lambda rows: rows.with_columns(pl.col("checked_at") + pl.duration(days=1)),
+        lambda rows: rows.with_columns(reason=pl.lit("exchange_halt")),
+    ],
+    ids=["a row lost", "expected", "checked_at", "reason"],
+)
+def test_certificates_that_were_changed_are_wanted_and_a_run_issues_them_anew(
+    lake: Lake, ingest: Run, change: Callable[[pl.DataFrame], pl.DataFrame]
+) -> None:
+    ingest(DATASET, "2025-02-27")
+    path = Path(lake.base, DayPaths.of(DATASET, DAYS[0]).certificates)
+    good = pl.read_parquet(path, hive_partitioning=False)
+    change(good).write_parquet(path, metadata=kept_metadata(path))
+
+    [wish] = wanted_repairs(lake, DATASET, DAYS[:1], TODAY, {})
+
+    assert "does not say what was certified" in wish.reason
+    ingest(DATASET, "2025-02-27")
+    assert pl.read_parquet(path, hive_partitioning=False).drop("checked_at").equals(good.drop("checked_at"))
+    assert wanted_repairs(lake, DATASET, DAYS[:1], TODAY, {}) == []

@@ -64,7 +64,10 @@ def test_stragglers_that_trickle_in_are_one_run_an_hour_later(watcher: Watcher) 
     assert wishes == [at(5, 10)]
 
 
-@pytest.mark.parametrize("cursor", [None, "{", '{"v":7}'])
+LATER = '{"v":1,"turn":1,"days":{"2025-03-04":[99999999,2,4]},"after":""}'
+
+
+@pytest.mark.parametrize("cursor", [None, "{", '{"v":7}', LATER], ids=["none", "spoiled", "old", "a look ahead of now"])
 def test_a_lost_cursor_changes_nothing(watcher: Watcher, cursor: str | None) -> None:
     watcher.exchange.hold_publication("SOLUSDT", DAY, until=at(5, 9))
     watcher.wants(at(5, 4, 1))
