@@ -1,7 +1,7 @@
 """Which of what a run planned is asked for again, in runs of a small code location whose parts fail as told."""
 
-from collections.abc import Collection
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -23,7 +23,11 @@ def parts(*, bad: Collection[str]) -> list[dg.AssetsDefinition | dg.AssetChecksD
     """A table, two assets made from it and three checks, of which some fail: on days, or altogether."""
 
     def made(key: dg.AssetKey, *sources: dg.AssetKey) -> dg.AssetsDefinition:
-        @dg.asset(key=key, deps=sources, partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+        @dg.multi_asset(
+            name=key.path[-1],
+            specs=[dg.AssetSpec(key, deps=sources, partitions_def=DAYS)],
+            backfill_policy=dg.BackfillPolicy.single_run(),
+        )
         def make(context: dg.AssetExecutionContext) -> None:
             broken = {*bad} & {key.path[-1], *context.partition_keys}
             for day in {*context.partition_keys} - broken if key.path[-1] not in broken else ():
@@ -51,7 +55,7 @@ def run(
     last: str,
     *,
     bad: Collection[str] = (),
-    tags: dict[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> dg.DagsterRun:
     """One that was asked for and has ended."""
     asked = {DATASET: NAME, KIND: "repair", REASON: "for a test", REQUESTED_AT: AT, FIRST: first, LAST: last}
@@ -118,8 +122,9 @@ def test_good_days_that_are_on_their_way_are_asked_for_once_they_are_free(instan
     other = under_way(instance, "2025-03-01", "2025-03-01")
     run(instance, "2025-03-05", "2025-03-06", bad={"2025-03-06"})
 
-    found = look(instance)
+    found = look(instance, (ended(instance, first) + timedelta(seconds=4)).isoformat())
     assert asked(found) == [("2025-03-05", "2025-03-05")]
+    assert found.cursor == ended(instance, first).isoformat(), "the next looks begin there, however late"
     [request] = found.run_requests or ()
     run(instance, *days(request), tags={**request.tags, RUN_KEY: str(request.run_key)})
 
@@ -129,8 +134,6 @@ def test_good_days_that_are_on_their_way_are_asked_for_once_they_are_free(instan
     assert found.skip_reason.skip_message == (
         f"What the run {first.run_id[:8]} left: 1 day(s) repair are on their way."
     )
-    run(instance, "2025-03-08", "2025-03-09", bad={"2025-03-08", "2025-03-09"})
-    found = look(instance, found.cursor)
     instance.report_run_failed(other)
 
     found = look(instance, found.cursor)
