@@ -44,7 +44,13 @@ READ_SETTINGS = {
     "demo.tables",
 }
 START_THE_SIMULATOR = {"cli", "demo.__main__", "demo.live"}
-LATE_IMPORTS = {"__init__.__getattr__", "cli.run_exchange", "defs.assets.pictures.pictures_of", "query.read._known_at"}
+LATE_IMPORTS = {
+    "__init__.__getattr__",
+    "cli.run_exchange",
+    "defs.assets.pictures.pictures_of",
+    "query.read._known_at",
+    "query.funding._known_at",
+}
 """Functions that import for a documented reason: readers without Dagster or HTTP clients, and optional extras."""
 PRIVATE_NAMES = {"defs.unpublished", "unpublished"}
 """The package's module of what Dagster does not publish, and that of the tests."""

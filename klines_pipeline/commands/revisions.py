@@ -9,6 +9,7 @@ import polars as pl
 from klines_pipeline.commands.datasets import choose, configured, first_and_last
 from klines_pipeline.commands.printing import DAY, JSON, print_table
 from klines_pipeline.domain.errors import ConfigurationError
+from klines_pipeline.query.certificates import certified
 from klines_pipeline.query.revisions import Asked, revised_values, revisions
 from klines_pipeline.settings import Settings
 from klines_pipeline.storage.lake import Lake
@@ -16,7 +17,11 @@ from klines_pipeline.storage.lake import Lake
 
 @click.command("revisions")
 @click.argument("symbols", nargs=-1)
-@click.option("--dataset", "name", help="For example binance/spot/klines_1m; may be left out where there is only one.")
+@click.option(
+    "--dataset",
+    "name",
+    help="For example binance/spot/klines_1m or binance/um/funding; may be left out where there is only one.",
+)
 @click.option("--day", type=DAY, help="One day.")
 @click.option("--start", type=DAY, help="First day.")
 @click.option("--end", type=DAY, help="Day after the last one.")
@@ -34,7 +39,10 @@ def show_revisions(
     every: bool,
     as_json: bool,
 ) -> None:
-    """Archives that were rewritten after the lake had them: when each version was seen, and what it changed."""
+    """Archives that were rewritten after the lake had them: when each version was seen, and what it changed.
+
+    One of funding is a month's, told by the month's first day.
+    """
     first, last = first_and_last(day, start, end)
     if as_rows and every:
         raise ConfigurationError(
@@ -42,7 +50,7 @@ def show_revisions(
         )
     settings = Settings.from_env()
     datasets = configured(settings)
-    dataset = choose(datasets, {dataset.name: dataset for dataset in datasets}, name)
+    dataset = choose(datasets, certified(datasets), name)
     lake, asked = Lake(settings.lake, settings.lake_options), Asked(first, last, [*symbols])
     rows = revised_values(lake, dataset, asked) if as_rows else revisions(lake, dataset, asked, every=every)
     if rows.is_empty():

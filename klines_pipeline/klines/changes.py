@@ -1,10 +1,11 @@
-"""What differs between two versions of the same klines, value by value. How many rows differ, `merge` counts."""
+"""What differs between two versions of the same archive, value by value. How many rows differ, `merge` counts."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import polars as pl
 
-from klines_pipeline.klines.schema import KEY_COLUMNS, KLINE_SCHEMA, market_names
+from klines_pipeline.klines.schema import KLINE_SCHEMA, market_names
 
 CHANGE_SCHEMA = pl.Schema({
     "symbol": KLINE_SCHEMA["symbol"],
@@ -25,9 +26,14 @@ class Change(StrEnum):
     CHANGED = "changed"
 
 
-def changed_values(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
-    """Every value that is not what it was, in CHANGE_SCHEMA, by symbol, open_time and the table's order of columns."""
-    key, names = [column.name for column in KEY_COLUMNS], market_names(new)
+def changed_values(
+    old: pl.DataFrame, new: pl.DataFrame, *, time: str = "open_time", names: Sequence[str] = ()
+) -> pl.DataFrame:
+    """Every value that is not what it was, in CHANGE_SCHEMA, by symbol, open_time and the table's order of columns.
+
+    Of other tables than klines: `time` and the symbol are the key, `names` the columns compared.
+    """
+    key, names = ["symbol", time], names or market_names(new)
     here = pl.lit(1)
     both = old.select(*key, *names, old=here).join(
         new.select(*key, *names, new=here), on=key, how="full", suffix="_after", coalesce=True
@@ -50,4 +56,4 @@ def changed_values(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
         for name in names
     ]
     values = pl.concat(parts).filter(~pl.col("before").eq_missing(pl.col("after")))
-    return values.sort(key, maintain_order=True).select(CHANGE_SCHEMA.names())
+    return values.sort(key, maintain_order=True).select(*key, "change", "column", "before", "after")

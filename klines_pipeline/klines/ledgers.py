@@ -1,4 +1,4 @@
-"""Rows of the ledgers and their schemas: archives, slices, certificates, revisions, quarantine, rejected, conflicts.
+"""Rows of the ledgers and their schemas: archives, slices, certificates, revisions, quarantine, merges, rejected.
 
 Data, not logs: one Parquet file a day each, one row a symbol (slices: a slice). Where they lie is storage's affair.
 """
@@ -96,6 +96,15 @@ QUARANTINE_SCHEMA = pl.Schema({
     "seen_at": UTC_TIME,
     "verified_at": UTC_TIME,
 })  # fmt: skip
+
+MERGE_SCHEMA = pl.Schema({
+    "symbol": pl.String(),
+    "revision": pl.Int16(),
+    "merged_at": UTC_TIME,
+    "answers_since": UTC_TIME,
+})  # fmt: skip
+"""From `merged_at` on the table has this version of the archive, 0 for none; what REST answered from `answers_since` on
+came into it no earlier. A null `merged_at`: in the table before this ledger was kept."""
 
 LOSS_SCHEMA = pl.Schema({
     "symbol": pl.String(),

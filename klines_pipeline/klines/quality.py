@@ -43,7 +43,7 @@ def rule(severity: Severity, breach: str) -> Callable[[Breaches], Breaches]:
     return register
 
 
-@rule(Severity.ERROR, "row that was not certified")
+@rule(Severity.ERROR, "row not certified")
 def table_is_what_was_certified(tables: DayTables) -> pl.DataFrame:
     """Each symbol's rows are those its certificate was issued for, none more, none fewer, none changed, and both files
     are there as they were published. Remedy: materialize the day again; what is damaged is made anew from the archives

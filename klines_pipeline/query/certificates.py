@@ -10,7 +10,7 @@ from klines_pipeline.domain.errors import ConfigurationError, UnknownNameError
 from klines_pipeline.domain.utc_day import days_between
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
-from klines_pipeline.query.funding import PROOF, funding_certificates, stored_funding_days
+from klines_pipeline.query.funding_tables import PROOF, funding_certificates, stored_funding_days
 from klines_pipeline.query.tables import collect_days, scan_days
 from klines_pipeline.stages.funding.dataset import FundingDataset, funding_datasets
 from klines_pipeline.storage.lake import Lake

@@ -1,23 +1,17 @@
 """Loading funding rates into a frame: `load_funding`. Ranges are half-open, UTC; nothing is filled in."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
 from klines_pipeline.domain.errors import ConfigurationError, UnknownNameError
 from klines_pipeline.domain.symbol import check_symbol
-from klines_pipeline.funding.schema import CERTIFICATE_SCHEMA, FUNDING_SCHEMA, KEY
-from klines_pipeline.query.read import Moment, moment_of
+from klines_pipeline.funding.schema import FUNDING_SCHEMA, KEY
+from klines_pipeline.query.funding_tables import TABLE, funding_certificates, read_funding, stored_funding_days
+from klines_pipeline.query.moments import Moment, moment_of
 from klines_pipeline.settings import Settings, lake_options
-from klines_pipeline.storage.funding_layout import funding_file, funding_folder
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import PART, day_of
-from klines_pipeline.storage.tables import read_table
-
-_THREADS = 8
-_TABLE, PROOF = "funding", "ledger/funding_certificates"
 
 
 def load_funding(
@@ -27,6 +21,7 @@ def load_funding(
     *,
     market: str = "um",
     exchange: str = "binance",
+    as_of: Moment | None = None,
     lake: str | None = None,
 ) -> pl.DataFrame:
     """Funding rates with `start <= funding_time < end`, sorted by (symbol, funding_time).
@@ -37,11 +32,12 @@ def load_funding(
         end: likewise; not included.
         market: as in klines.yaml.
         exchange: as in klines.yaml.
+        as_of: the table as it was at that moment; as in `load`.
         lake: the lake's root; by default the one of klines.yaml or KLINES_LAKE.
 
     Raises:
         ConfigurationError: a name or date that cannot be; or nothing of it is in the lake.
-        DamagedFileError: a file of the lake cannot be read.
+        DamagedFileError: a file of the lake cannot be read, or one that `as_of` needs is no longer there.
     """
     wanted = [symbols] if isinstance(symbols, str) else list(symbols)
     if not wanted:
@@ -51,50 +47,32 @@ def load_funding(
     first, last = moment_of(start, "start"), moment_of(end, "end")
     if first >= last:
         raise ConfigurationError(f"start {first} is not before end {last}; the range is [start, end).")
+    instant = None if as_of is None else moment_of(as_of, "as_of")
     root = lake or Settings.from_env().lake
     source = Lake(root, lake_options(root))
     days = _days_in_lake(source, exchange, market, first.date(), (last - timedelta(microseconds=1)).date())
     inside = pl.col("funding_time").is_between(first, last, closed="left")
-    rows = _read(source, _TABLE, exchange, market, days, FUNDING_SCHEMA).filter(pl.col("symbol").is_in(wanted))
+    if instant is None:
+        table = read_funding(source, TABLE, exchange, market, days, FUNDING_SCHEMA)
+        rows = table.filter(pl.col("symbol").is_in(wanted))
+    else:
+        rows = _known_at(instant, source, (exchange, market), wanted, days)
     if lacking := sorted(set(wanted).difference(rows["symbol"])):
         _check_symbols(source, exchange, market, days, lacking)
     return rows.filter(inside).sort(KEY)
 
 
-def funding_certificates(lake: Lake, exchange: str, market: str, days: Sequence[date]) -> pl.DataFrame:
-    """Certificates of these days with their `date`, in no particular order."""
-    return _read(lake, PROOF, exchange, market, days, CERTIFICATE_SCHEMA, dated=True)
-
-
-def stored_funding_days(lake: Lake, table: str, exchange: str, market: str) -> list[date]:
-    """Days that a funding table or ledger has, in order."""
-    names = lake.folders(funding_folder(table, exchange, market), holding=PART)
-    return sorted(day for name in names if (day := day_of(name)))
-
-
-def _read(
-    lake: Lake,
-    table: str,
-    exchange: str,
-    market: str,
-    days: Sequence[date],
-    schema: pl.Schema,
-    *,
-    dated: bool = False,
+def _known_at(
+    instant: datetime, lake: Lake, venue: tuple[str, str], symbols: Sequence[str], days: Sequence[date]
 ) -> pl.DataFrame:
-    """The days' files, whole: a day of funding has a few rows a symbol. If `dated`, the day is the first column."""
+    """Rows of then. Imported late, as of klines: opening old archives takes two HTTP clients with it."""
+    from klines_pipeline.query.funding_as_of import FundingAsOf
 
-    def of_day(day: date) -> pl.DataFrame:
-        frame = read_table(lake, funding_file(table, exchange, market, day), schema)
-        return frame.select(pl.lit(day).alias("date"), *schema.names()) if dated else frame
-
-    none = pl.Schema({"date": pl.Date(), **schema} if dated else schema).to_frame()
-    with ThreadPoolExecutor(_THREADS, "funding") as pool:
-        return pl.concat([none, *pool.map(of_day, days)])
+    return FundingAsOf(lake, venue, symbols, instant).rows(days)
 
 
 def _days_in_lake(lake: Lake, exchange: str, market: str, first: date, last: date) -> list[date]:
-    stored = stored_funding_days(lake, _TABLE, exchange, market)
+    stored = stored_funding_days(lake, TABLE, exchange, market)
     days = [day for day in stored if first <= day <= last]
     if days:
         return days

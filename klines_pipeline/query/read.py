@@ -6,24 +6,23 @@ frame = load("BTCUSDT", "1m", "2024-01-01", "2024-02-01")
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
 from klines_pipeline.domain.errors import ConfigurationError, NotCertifiedError, UnknownNameError
 from klines_pipeline.domain.interval import Interval, parse_interval
 from klines_pipeline.domain.symbol import check_symbol
-from klines_pipeline.domain.utc_day import day_start, parse_day
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA
 from klines_pipeline.klines.schema import KLINE_SCHEMA
 from klines_pipeline.query.completeness import check_certified, check_complete
+from klines_pipeline.query.moments import Moment, moment_of
 from klines_pipeline.query.tables import collect_days, klines_schema, scan_days
 from klines_pipeline.settings import Settings, lake_options
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import day_file
 from klines_pipeline.storage.tables import read_table, stored_days
 
-Moment = str | date | datetime
 _TABLE, _RESAMPLED = "klines", "resampled_klines"
 _REPLACED_WHILE_READ = 3
 _PUBLISHING = 0.1
@@ -57,14 +56,16 @@ def scan(
         resampled: read the klines computed from a finer table instead of the exchange's own.
         require_complete: raise IncompleteError unless every day's certificate says complete or explained. `load` also
             compares the rows with the certificates.
-        as_of: the table as it was known at that moment: archives rewritten since have their rows of then, and what was
-            not there yet is not there. A day, `2024-03-01`, is its first instant.
+        as_of: the table as it was at that moment: archives rewritten since have their rows of then, and what was not
+            there yet is not there. A day, `2024-03-01`, is its first instant. It is looked up when collected, so the
+            same frame gives the same rows ever after.
         lake: the lake's root; by default the one of klines.yaml or KLINES_LAKE.
 
     Raises:
         ConfigurationError: a name, date or column that cannot be; or nothing of it is in the lake.
         IncompleteError: see `require_complete`.
-        DamagedFileError: `as_of` needs a version of an archive whose bytes are no longer in the lake.
+        DamagedFileError: `as_of` needs a version of an archive, or a ledger, that is no longer in the lake; of `scan`
+            when it is collected.
     """
     wanted = [symbols] if isinstance(symbols, str) else list(symbols)
     if not wanted:
@@ -109,7 +110,7 @@ def _known_at(
     """Rows of then. Imported late: opening old archives takes the exchange's reader, and with it two HTTP clients."""
     from klines_pipeline.query.as_of import AsOf
 
-    return AsOf(lake, where, symbols, instant, schema).rows(days)
+    return AsOf(lake, where, symbols, instant, schema).scan(days)
 
 
 def load(
@@ -178,24 +179,6 @@ def _check_certified(
     source = Lake(root, lake_options(root))
     days = _days_in_lake(source, _TABLE, where, moment_of(between[0], "start"), moment_of(between[1], "end"))
     check_certified(source, where, days, [symbols] if isinstance(symbols, str) else list(symbols))
-
-
-def moment_of(value: Moment, name: str) -> datetime:
-    """Any accepted form of a moment as an aware UTC datetime."""
-    if isinstance(value, str):
-        if "T" not in value and " " not in value:
-            return day_start(parse_day(value, where=name))
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ConfigurationError(f"{name}: {value!r} is not an ISO time such as 2024-01-01T12:30.") from None
-    if not isinstance(value, date):
-        raise ConfigurationError(
-            f"{name}: {value!r} is no moment. Give a date or an ISO time such as 2024-01-01T12:30."
-        )
-    if not isinstance(value, datetime):
-        return day_start(value)
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _instant(as_of: Moment | None, *, resampled: bool, require_complete: bool) -> datetime | None:

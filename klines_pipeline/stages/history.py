@@ -31,6 +31,7 @@ from klines_pipeline.stages import losses
 from klines_pipeline.stages.kept_archives import KeptArchives, Version
 from klines_pipeline.stages.verdict import extents_of
 from klines_pipeline.storage import layout
+from klines_pipeline.storage.folders import written
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_table, to_parquet
@@ -161,9 +162,8 @@ class History:
     def _kept(self, entry: ArchiveEntry) -> list[tuple[str, datetime]]:
         """SHA-256 and file time of what was replaced or quarantined under the entry's key, the oldest first."""
         times = dict[str, datetime]()
-        for path, time in self.lake.files(layout.replaced(entry.key, "")) + self.lake.files(
-            layout.quarantined(entry.key, "")
-        ):
+        places = (layout.replaced(entry.key, ""), layout.quarantined(entry.key, ""))
+        for path, time in [found for place in places for found in written(self.lake, place)]:
             digest = sha256(self.lake.read(path) or b"").hexdigest()
             if path.endswith(f"@{digest[:12]}"):
                 times[digest] = min(time, times.get(digest, time))

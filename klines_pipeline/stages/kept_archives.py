@@ -57,17 +57,22 @@ class KeptArchives:
         return with_provenance(joined, VISION, pl.col("version"), pl.col("seen")).sort("symbol", "open_time")
 
     def _text(self, version: Version) -> bytes:
-        places = [
-            layout.replaced(version.key, version.sha256),
-            layout.mirror(version.key),
-            layout.quarantined(version.key, version.sha256),
-        ]
-        for place in places:
-            content = self.lake.read(place)
-            if content is not None and sha256(content).hexdigest() == version.sha256:
-                return self.market.archive.open(content, version.key, self.interval)
-        raise DamagedFileError(
-            f"Revision {version.revision} of {version.symbol} is gone from the lake: neither "
-            f"{self.lake.uri(places[0])} nor {self.lake.uri(places[1])} holds the bytes with SHA-256 {version.sha256}. "
-            "Bring the first back from a backup; the exchange no longer has it."
-        )
+        return self.market.archive.open(bytes_of(self.lake, version), version.key, self.interval)
+
+
+def bytes_of(lake: Lake, version: Version) -> bytes:
+    """The archive as it was then, of klines or of funding; DamagedFileError where it is gone."""
+    places = [
+        layout.replaced(version.key, version.sha256),
+        layout.mirror(version.key),
+        layout.quarantined(version.key, version.sha256),
+    ]
+    for place in places:
+        content = lake.read(place)
+        if content is not None and sha256(content).hexdigest() == version.sha256:
+            return content
+    raise DamagedFileError(
+        f"Revision {version.revision} of {version.symbol} is gone from the lake: neither {lake.uri(places[0])} nor "
+        f"{lake.uri(places[1])} holds the bytes with SHA-256 {version.sha256}. Bring the first back from a backup; the "
+        "exchange no longer has it."
+    )

@@ -22,10 +22,11 @@ from klines_pipeline.klines.ledgers import (
     SliceEntry,
 )
 from klines_pipeline.klines.merge import CONFLICT_SCHEMA, disagreeing_symbols, merge_klines
+from klines_pipeline.klines.merges import Change
 from klines_pipeline.klines.quality import RULES
 from klines_pipeline.klines.schema import slot
 from klines_pipeline.klines.truths import DayTables, what_is_wrong
-from klines_pipeline.stages import asked_again
+from klines_pipeline.stages import asked_again, merges
 from klines_pipeline.stages.made_from import digest_of_inputs
 from klines_pipeline.stages.results import ArchivedDay, MergedDay, ToppedUpDay
 from klines_pipeline.stages.rows import RowSource
@@ -70,6 +71,9 @@ def merge(
     )
     ours = before.klines.filter(pl.col("symbol").is_in(configured))
     asked_again.leave(lake, paths, ours, merged.klines, at=topped_up.now)
+    grid = slot(dataset.interval.microseconds)
+    change = Change(ours.with_columns(grid), merged.klines, rest.with_columns(grid), ["symbol", "slot"])
+    merges.record(lake, paths, change, archived, topped_up)
     day = _Day(
         _with_others(merged.klines, before.klines, configured),
         _with_others(merged.conflicts, before.conflicts, configured),

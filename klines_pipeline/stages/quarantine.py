@@ -5,7 +5,7 @@ Where their bytes lie is the affair of `versions`; without a row here a version 
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -22,7 +22,15 @@ from klines_pipeline.storage.tables import read_table, to_parquet
 UNVERIFIED = frozenset({ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH})
 
 
-def record(lake: Lake, paths: DayPaths, judged: Iterable[ArchiveEntry]) -> None:
+class QuarantinePaths(Protocol):
+    """Files of a day of klines, or of a month of funding."""
+
+    @property
+    def quarantine(self) -> str:
+        """The ledger of quarantine."""
+
+
+def record(lake: Lake, paths: QuarantinePaths, judged: Iterable[ArchiveEntry]) -> None:
     """Note what entries just judged tell: quarantined now, or verified now after it was quarantined."""
     telling = [entry for entry in judged if entry.state in (*UNVERIFIED, ArchiveState.OK)]
     before = read_table(lake, paths.quarantine, QUARANTINE_SCHEMA) if telling else QUARANTINE_SCHEMA.to_frame()

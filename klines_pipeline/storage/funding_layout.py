@@ -53,6 +53,16 @@ class FundingPaths:
         return FundingPaths(self.exchange, self.market, self.day.replace(day=1))._part("ledger/funding_revisions")
 
     @property
+    def quarantine(self) -> str:
+        """Ledger of a month likewise, one row a version that was not verified when it was seen."""
+        return FundingPaths(self.exchange, self.market, self.day.replace(day=1))._part("ledger/funding_quarantine")
+
+    @property
+    def merges(self) -> str:
+        """Ledger, one row each time another version of a symbol's archive came into the table."""
+        return self._part("ledger/funding_merges")
+
+    @property
     def rejected(self) -> str:
         """Rows that are not in the table although a source had them; those of another month, at the nearest day."""
         return self._part("ledger/funding_rejected")

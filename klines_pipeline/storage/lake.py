@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -138,18 +137,6 @@ class Lake:
         depth = root.count("/") + 2
         parts = ((name.split("/"), int(info["size"])) for name, info in found.items() if name.count("/") == depth)
         return {name: size for (*_, name, last), size in parts if last == holding}
-
-    def files(self, start: str) -> list[tuple[str, datetime]]:
-        """Paths that begin with `start`, in its folder, and when each was written by the place's own clock (UTC)."""
-        folder = start.rpartition("/")[0]
-        with self._reached():
-            try:
-                found = self.fs.ls(f"{self.base}/{folder}", detail=False)
-            except FileNotFoundError:
-                return []
-            names = sorted(f"{folder}/{name.rpartition('/')[2]}" for name in found)
-            chosen = [name for name in names if name.startswith(start)]
-            return [(name, self.fs.modified(f"{self.base}/{name}").astimezone(UTC)) for name in chosen]
 
     def publish(self, path: str, content: bytes) -> bool:
         """Make `content` the file, whole; False where it already is."""

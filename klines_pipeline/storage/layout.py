@@ -126,6 +126,11 @@ class DayPaths:
         return self._part("ledger/quarantine")
 
     @property
+    def merges(self) -> str:
+        """Ledger, one row each time another version of a symbol's archive came into the table."""
+        return self._part("ledger/merges")
+
+    @property
     def losses(self) -> str:
         """Ledger of what was lost of the other ledgers and cannot be told again."""
         return self._part("ledger/losses")

@@ -30,6 +30,10 @@ _FILE = "__file"
 _LOST_WITH = {
     "ledger/revisions": "when each version of an archive was seen, but for the one in use",
     "ledger/quarantine": "since when archives that came without a valid checksum are verified",
+    "ledger/merges": "since when the table has which version, but for when each was verified",
+    "ledger/funding_revisions": "when each version of an archive was seen",
+    "ledger/funding_quarantine": "since when archives that came without a valid checksum are verified",
+    "ledger/funding_merges": "since when the table has which version, but for when each was verified",
     "ledger/superseded": "klines that REST once gave and the exchange has withdrawn since",
     "ledger/losses": "what is known to be unknown of the past",
     "ledger/slices": "when REST was asked, and what it answered then",

@@ -13,7 +13,7 @@ from klines_pipeline.domain.errors import DamagedFileError, KlinesError, NotCert
 from klines_pipeline.domain.interval import Interval
 from klines_pipeline.klines.schema import MARKET_NAMES
 from klines_pipeline.query.completeness import check_certified
-from klines_pipeline.stages.checking.examine import examine_days
+from klines_pipeline.stages.checking.examine import examine_days, latest_days
 from klines_pipeline.stages.resample import resample_day
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
@@ -153,6 +153,7 @@ def test_a_day_of_which_nothing_is_left_is_a_breach_where_it_is_asked_for(lake: 
     table.unlink()
     Path(lake.base, DayPaths.of(DATASET, DAY).certificates).unlink()
 
+    assert latest_days(lake, DATASET, 2) == [DAY, date(2025, 3, 3)], "the archives ledger knows of it"
     assert list(found(lake)) == [CERTIFIED]
     assert "are missing. Materialize the day again." in found(lake)[CERTIFIED][0]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from klines_pipeline.domain.errors import ConfigurationError
+from klines_pipeline.storage.folders import written
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import CONDITIONS, DayPaths
 from klines_pipeline_tests.conftest import make_dataset
@@ -85,11 +86,11 @@ def test_files_of_one_name_are_listed_with_the_times_they_were_written(any_lake:
     for name in ("a.zip@01", "a.zip@02", "ab.zip@01"):
         any_lake.publish(f"kept/{name}", b"x")
 
-    found = any_lake.files("kept/a.zip@")
+    found = written(any_lake, "kept/a.zip@")
 
     assert [path for path, _ in found] == ["kept/a.zip@01", "kept/a.zip@02"]
-    assert all(began <= written <= datetime.now(UTC) + timedelta(seconds=2) for _, written in found)
-    assert any_lake.files("nowhere/a.zip@") == []
+    assert all(began <= moment <= datetime.now(UTC) + timedelta(seconds=2) for _, moment in found)
+    assert written(any_lake, "nowhere/a.zip@") == []
 
 
 def test_names_beyond_ascii_are_kept(any_lake: Lake) -> None:

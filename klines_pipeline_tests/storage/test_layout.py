@@ -23,6 +23,7 @@ TABLES = {
     "certificates": "ledger/certificates",
     "revisions": "ledger/revisions",
     "quarantine": "ledger/quarantine",
+    "merges": "ledger/merges",
     "rejected": "ledger/rejected",
     "conflicts": "ledger/conflicts",
 }

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import polars as pl
@@ -118,10 +119,10 @@ def _see(
 
 
 def latest_days(lake: Lake, dataset: Dataset, count: int, made: Collection[date] = ()) -> list[date]:
-    """The last days that the lake has a table or certificates of, or that `made` names."""
+    """The last days that the lake has a table, certificates or an archives ledger of, or that `made` names."""
     where = (*dataset.prefix, str(dataset.interval))
-    tables, certificates = (stored_days(lake, table, *where) for table in ("klines", "ledger/certificates"))
-    days = sorted({*tables, *certificates, *made})
+    stored = (stored_days(lake, table, *where) for table in ("klines", "ledger/certificates", "ledger/archives"))
+    days = sorted({*made, *chain.from_iterable(stored)})
     if not days:
         raise ConfigurationError(f"{dataset} has no day in the lake yet. Materialize one first.")
     return days[-count:]

@@ -17,6 +17,7 @@ from klines_pipeline.exchanges.funding import FundingArchive, FundingSurvey
 from klines_pipeline.exchanges.protocols import FetchedArchive
 from klines_pipeline.funding.months import days_of_month, life_of_day, month_after
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA, ArchiveEntry, RevisionEntry, note, to_frame
+from klines_pipeline.stages import quarantine
 from klines_pipeline.stages.funding import versions
 from klines_pipeline.stages.funding.dataset import FundingDataset
 from klines_pipeline.stages.funding.newcomers import with_lifetime
@@ -155,7 +156,9 @@ def _bring_up_to_date(
         entries[symbol], size = judged, size + (got.size or 0)
         if got.state is ArchiveState.UNAVAILABLE:
             failed[symbol] = got.error or ""
-    record(work.lake, paths_of(work.dataset, month).revisions, changes)
+    paths = paths_of(work.dataset, month)
+    quarantine.record(work.lake, paths, [entries[symbol] for symbol in downloads if entries[symbol].state in SETTLED])
+    record(work.lake, paths.revisions, changes)
     return _Month(entries, failed, len(downloads), size)
 
 

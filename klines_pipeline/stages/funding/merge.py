@@ -24,7 +24,9 @@ from klines_pipeline.funding.schema import (
     VISION,
 )
 from klines_pipeline.funding.slices import FundingSlice
+from klines_pipeline.klines.merges import Change
 from klines_pipeline.klines.truths import DayTables, what_is_wrong
+from klines_pipeline.stages import merges
 from klines_pipeline.stages.funding.dataset import FundingDataset
 from klines_pipeline.stages.funding.neighbours import neighbours_of
 from klines_pipeline.stages.funding.results import ArchivedFunding, MergedFunding, ToppedUpFunding
@@ -57,16 +59,19 @@ def merge(
     merged = merge_funding(_archive_rows(dataset, archived, rest, mirror), rest)
     evidence = {symbol: _evidence(symbol, archived, topped_up, mirror) for symbol in wanted}
     certificates = certify(merged.table, merged.conflicts, evidence, archived.day, now=topped_up.now)
+    old = read_table(lake, paths.funding, FUNDING_SCHEMA)
+    change = Change(old.filter(pl.col("symbol").is_in(wanted)), merged.table, rest, KEY)
+    merges.record(lake, paths, change, archived, topped_up)
     whole = Merged(
-        _with_others(merged.table, read_table(lake, paths.funding, FUNDING_SCHEMA), wanted),
+        _with_others(merged.table, old, wanted),
         _with_others(merged.conflicts, read_table(lake, paths.conflicts, CONFLICT_SCHEMA), wanted),
     )
     stale = (pl.col("source") == VISION) & pl.col("symbol").is_in(wanted)
     keep_rejected(lake, paths, mirror.rejected_of_day(archived), instead_of=stale)
-    old = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
-    genuine = certified(read_metadata(lake, paths.certificates), old)
-    lasting = _keep_check_times(certificates, old) if genuine else certificates
-    return _publish(lake, paths, whole, _with_others(lasting, old, wanted), inputs)
+    said = read_table(lake, paths.certificates, CERTIFICATE_SCHEMA)
+    genuine = certified(read_metadata(lake, paths.certificates), said)
+    lasting = _keep_check_times(certificates, said) if genuine else certificates
+    return _publish(lake, paths, whole, _with_others(lasting, said, wanted), inputs)
 
 
 def _archive_rows(

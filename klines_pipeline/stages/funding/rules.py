@@ -57,7 +57,7 @@ FUNDING_RULES = {
     found.truth.name: found
     for found in (
         Rule(
-            truth_of(table_is_what_was_certified, Severity.ERROR, "rate that was not certified"),
+            truth_of(table_is_what_was_certified, Severity.ERROR, "rate not certified"),
             table_is_what_was_certified,
         ),
         Rule(
