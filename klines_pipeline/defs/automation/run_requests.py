@@ -35,7 +35,8 @@ _UNFINISHED = [
 ]
 _FIRST_WAIT = timedelta(minutes=5)
 _LONGEST_WAIT = timedelta(hours=6)
-_ONE_DAY = timedelta(days=1)
+_DAILY = timedelta(hours=23, minutes=30)
+"""A tick that comes once a day may come a little earlier than the day before."""
 _ATTEMPTS = 8
 """5, 10, 20 ... minutes apart: half a day. After that once a day, for ever: what is wanted is never given up."""
 _MOST_RUNS = 10
@@ -218,7 +219,7 @@ def _waits(before: Sequence[dg.DagsterRun]) -> Waits | None:
         return None
     last = max(datetime.fromisoformat(run.tags[REQUESTED_AT]) for run in before)
     stubborn = len(before) >= _ATTEMPTS
-    pause = _ONE_DAY if stubborn else min(_FIRST_WAIT * 2 ** (len(before) - 1), _LONGEST_WAIT)
+    pause = _DAILY if stubborn else min(_FIRST_WAIT * 2 ** (len(before) - 1), _LONGEST_WAIT)
     return Waits(len(before), last + pause)
 
 
