@@ -259,6 +259,15 @@ def modules_have_no_meaning(module: Module) -> Iterator[str]:
         yield module.at(1)
 
 
+def files_are_published_without_a_word_on_the_lock(module: Module) -> Iterator[str]:
+    """`under=None` where there is none: who forgets it is not fenced off when the lease is lost."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            lake = ast.unparse(node.func.value).endswith("lake")
+            if lake and node.func.attr in {"publish", "publish_file"} and "under" not in {k.arg for k in node.keywords}:
+                yield module.at(node.lineno)
+
+
 def modules_do_not_introduce_themselves(module: Module) -> Iterator[str]:
     """The first lines say what belongs here."""
     if not ast.get_docstring(module.tree):
@@ -278,6 +287,10 @@ PLANTED: dict[Rule, list[tuple[str, str]]] = {
         ("klines.x", "def f():\n    from klines_pipeline.storage import lake"),
         ("klines.x", "from klines_pipeline.funding.schema import REST"),
         ("funding.x", "from klines_pipeline.klines.schema import REST"),
+    ],
+    files_are_published_without_a_word_on_the_lock: [
+        ("stages.x", "def f(lake, paths):\n    lake.publish(paths.klines, b'')"),
+        ("stages.x", "def f(run, paths):\n    run.lake.publish_file(paths.klines, source)"),
     ],
     strangers_are_imported: [
         ("stages.x", "import dagster as dg"),

@@ -157,7 +157,7 @@ def finish(lake: Lake, market: Market, dataset: Dataset, pending: PendingDay, wo
     changes = list(work.keepers.map(lambda entry: versions.keep(keeping, entry, fetched[entry.symbol]), had))
     entries = {**pending.entries, **judged}
     quarantine.record(lake, paths, had)
-    versions.record(lake, paths.revisions, changes)
+    versions.record(lake, paths, changes)
     _publish(lake, paths, entries, rows, kept, pending.asked)
     lost = {name: got.error or "" for name, got in fetched.items() if got.state is ArchiveState.UNAVAILABLE}
     return ArchivedDay(
@@ -209,9 +209,9 @@ def _publish(
     fresh = rows.rejected.filter(pl.col("symbol").is_in(list(symbols)))
     rejected = pl.concat([old.filter(~stale), fresh]).sort("symbol", "open_time", maintain_order=True)
     if rejected.height or old.height:
-        lake.publish(paths.rejected, to_parquet(rejected))
+        lake.publish(paths.rejected, to_parquet(rejected), under=paths)
     ledger = to_frame([entries[symbol] for symbol in sorted(entries)], ARCHIVE_SCHEMA)
     first_of_nobody = ledger.is_empty() and lake.size(paths.archives) is None  # says that the day was looked at
     same = ledger.equals(read_table(lake, paths.archives, ARCHIVE_SCHEMA))
     if first_of_nobody or not same or (asked is not None and asked_filter(lake, paths) != asked):
-        lake.publish(paths.archives, to_parquet(ledger, {_FILTER: asked} if asked else None))
+        lake.publish(paths.archives, to_parquet(ledger, {_FILTER: asked} if asked else None), under=paths)

@@ -74,7 +74,7 @@ def record(lake: Lake, market: Market, paths: DayPaths, rows: pl.DataFrame) -> N
         return
     old = read_table(lake, paths.superseded, superseded_schema(market.schema))
     unique = pl.concat([old, rows]).unique(_KEY, keep="last", maintain_order=True)
-    lake.publish(paths.superseded, to_parquet(unique.sort(_KEY)))
+    lake.publish(paths.superseded, to_parquet(unique.sort(_KEY)), under=paths)
 
 
 def leave(lake: Lake, paths: DayPaths, before: pl.DataFrame, after: pl.DataFrame, *, at: datetime) -> None:
@@ -85,4 +85,4 @@ def leave(lake: Lake, paths: DayPaths, before: pl.DataFrame, after: pl.DataFrame
     leaving = before.select(_KEY).join(after, on=_KEY, how="anti").with_columns(pl.lit(at, UTC_TIME).alias("left"))
     told = known.join(leaving, on=_KEY, how="left", maintain_order="left")
     latest = pl.max_horizontal(SUPERSEDED_AT, "left").alias(SUPERSEDED_AT)
-    lake.publish(paths.superseded, to_parquet(told.with_columns(latest).select(known.columns)))
+    lake.publish(paths.superseded, to_parquet(told.with_columns(latest).select(known.columns)), under=paths)

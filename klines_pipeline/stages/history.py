@@ -65,7 +65,7 @@ class History:
             return seen
         mended = {**seen, **{entry.symbol: self._versions(entry, seen.get(entry.symbol, ())) for entry in lacking}}
         rows = [row for symbol in sorted(mended) for row in mended[symbol]]
-        self.lake.publish(self.paths.revisions, to_parquet(to_frame(rows, REVISION_SCHEMA)))
+        self.lake.publish(self.paths.revisions, to_parquet(to_frame(rows, REVISION_SCHEMA)), under=self.paths)
         since = {entry.symbol: entry.first_seen_at or EPOCH for entry in lacking if entry.revision > 1}
         losses.record(self.lake, self.paths, "revisions", since)
         return mended

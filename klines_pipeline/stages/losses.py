@@ -25,7 +25,7 @@ def record(lake: Lake, paths: DayPaths, table: str, since: Mapping[str, datetime
     rows = {"symbol": names, "table": [table] * len(names), "known_since": [since[name] for name in names]}
     both = pl.concat([read_table(lake, paths.losses, LOSS_SCHEMA), pl.DataFrame(rows, LOSS_SCHEMA)])
     latest = both.sort("symbol", "table", "known_since").unique(["symbol", "table"], keep="last", maintain_order=True)
-    lake.publish(paths.losses, to_parquet(latest))
+    lake.publish(paths.losses, to_parquet(latest), under=paths)
 
 
 def noted(lake: Lake, paths: DayPaths, table: str) -> set[str]:

@@ -183,9 +183,9 @@ def _publish(lake: Lake, paths: DayPaths, day: _Day, before: _Day, *, inputs: st
         **({_WRONG: wrong} if wrong else {}),
     }
     if day.conflicts.height or before.conflicts.height:
-        lake.publish(paths.conflicts, to_parquet(day.conflicts))
-    changed = lake.publish(paths.klines, content)
-    lake.publish(paths.certificates, to_parquet(lasting, metadata))
+        lake.publish(paths.conflicts, to_parquet(day.conflicts), under=paths)
+    changed = lake.publish(paths.klines, content, under=paths)
+    lake.publish(paths.certificates, to_parquet(lasting, metadata), under=paths)
     return MergedDay(
         day=paths.day,
         certificates=lasting,

@@ -11,10 +11,11 @@ from klines_pipeline.klines.merges import Change, with_merge
 from klines_pipeline.stages.funding.results import ArchivedFunding, ToppedUpFunding
 from klines_pipeline.stages.results import ArchivedDay, ToppedUpDay
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import Lockable
 from klines_pipeline.storage.tables import read_table, to_parquet
 
 
-class MergePaths(Protocol):
+class MergePaths(Lockable, Protocol):
     """Files of a day, of klines or of funding."""
 
     @property
@@ -39,7 +40,7 @@ def record(
         change = change._replace(is_lost=not known.is_empty() or lake.size(paths.certificates) is not None)
     ledger = with_merge(known, change, began=archived.now, at=_last_heard(archived, topped_up))
     if ledger is not known:
-        lake.publish(paths.merges, to_parquet(ledger))
+        lake.publish(paths.merges, to_parquet(ledger), under=paths)
 
 
 def _last_heard(archived: ArchivedDay | ArchivedFunding, topped_up: ToppedUpDay | ToppedUpFunding) -> datetime:

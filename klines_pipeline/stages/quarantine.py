@@ -16,13 +16,13 @@ from klines_pipeline.stages import losses
 from klines_pipeline.stages.history import Seen
 from klines_pipeline.storage import layout
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline.storage.layout import DayPaths
+from klines_pipeline.storage.layout import DayPaths, Lockable
 from klines_pipeline.storage.tables import read_table, to_parquet
 
 UNVERIFIED = frozenset({ArchiveState.CHECKSUM_ABSENT, ArchiveState.CHECKSUM_MISMATCH})
 
 
-class QuarantinePaths(Protocol):
+class QuarantinePaths(Lockable, Protocol):
     """Files of a day of klines, or of a month of funding."""
 
     @property
@@ -41,7 +41,7 @@ def record(lake: Lake, paths: QuarantinePaths, judged: Iterable[ArchiveEntry]) -
         return
     ledger = pl.concat([before, pl.DataFrame(rows, QUARANTINE_SCHEMA)])
     unique = ledger.unique(["symbol", "revision"], keep="last", maintain_order=True).sort("symbol", "revision")
-    lake.publish(paths.quarantine, to_parquet(unique))
+    lake.publish(paths.quarantine, to_parquet(unique), under=paths)
 
 
 def _row(held: Mapping[str, Any] | None, entry: ArchiveEntry) -> dict[str, Any] | None:
@@ -81,7 +81,7 @@ def mend(lake: Lake, paths: DayPaths, entries: Iterable[ArchiveEntry], seen: See
         ledger = pl.concat(
             [read_table(lake, paths.quarantine, QUARANTINE_SCHEMA), pl.DataFrame(rows, QUARANTINE_SCHEMA)]
         )
-        lake.publish(paths.quarantine, to_parquet(ledger.sort("symbol", "revision")))
+        lake.publish(paths.quarantine, to_parquet(ledger.sort("symbol", "revision")), under=paths)
         losses.record(lake, paths, "quarantine", since)
 
 

@@ -172,5 +172,5 @@ def _publish(lake: Lake, dataset: Dataset, interval: AnyInterval, day: date, res
     paths = DayPaths.of(dataset, day)
     target = paths.resampled(interval)
     identity = {**paths.identity, "interval": str(interval), "resampled_from": str(dataset.interval)}
-    changed = lake.publish(target, klines_to_parquet(resampled.klines, identity))
+    changed = lake.publish(target, klines_to_parquet(resampled.klines, identity), under=None)
     return ResampledDay(day, resampled.klines.height, resampled.left_out, lake.uri(target), changed)

@@ -182,8 +182,8 @@ def _publish(
 ) -> None:
     """Rows before the ledger that vouches for them."""
     if rows.height or lake.size(paths.rest_klines) is not None:
-        lake.publish(paths.rest_klines, klines_to_parquet(rows, paths.identity))
+        lake.publish(paths.rest_klines, klines_to_parquet(rows, paths.identity), under=paths)
     if rejected.height:
         old = read_table(lake, paths.rejected, REJECTED_SCHEMA)
-        lake.publish(paths.rejected, to_parquet(pl.concat([old, rejected]).unique(maintain_order=True)))
-    lake.publish(paths.slices, to_parquet(to_frame([slices[key] for key in sorted(slices)], SLICE_SCHEMA)))
+        lake.publish(paths.rejected, to_parquet(pl.concat([old, rejected]).unique(maintain_order=True)), under=paths)
+    lake.publish(paths.slices, to_parquet(to_frame([slices[key] for key in sorted(slices)], SLICE_SCHEMA)), under=paths)

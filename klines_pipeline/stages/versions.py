@@ -16,7 +16,9 @@ from klines_pipeline.klines.ledgers import REVISION_SCHEMA, ArchiveEntry, Revisi
 from klines_pipeline.stages.history import History, Seen
 from klines_pipeline.stages.verdict import is_current
 from klines_pipeline.storage import layout
+from klines_pipeline.storage.funding_layout import FundingPaths
 from klines_pipeline.storage.lake import Lake
+from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_table, to_parquet
 
 LOG = logging.getLogger(__name__)
@@ -40,17 +42,17 @@ def path_of(entry: ArchiveEntry) -> str:
 
 def keep(keeping: Keeping, entry: ArchiveEntry, got: FetchedArchive) -> RevisionEntry | None:
     """Put the fetched bytes in their place, those that lie there aside; the ledger row if this version is new."""
-    lake, seen = keeping.history.lake, keeping.seen.get(entry.symbol, ())
-    put_aside(lake, entry, [version.sha256 for version in seen])
+    lake, paths, seen = keeping.history.lake, keeping.history.paths, keeping.seen.get(entry.symbol, ())
+    put_aside(lake, entry, [version.sha256 for version in seen], under=paths)
     change = None if entry.revision in {version.revision for version in seen} else _change(keeping, entry, seen)
     if got.path is not None:
-        lake.publish_file(path_of(entry), got.path)
+        lake.publish_file(path_of(entry), got.path, under=paths)
     if entry.state is ArchiveState.OK and got.checksum is not None:
-        lake.publish(layout.mirror_checksum(entry.key), got.checksum)
+        lake.publish(layout.mirror_checksum(entry.key), got.checksum, under=paths)
     return change
 
 
-def put_aside(lake: Lake, entry: ArchiveEntry, known: Collection[str | None]) -> None:
+def put_aside(lake: Lake, entry: ArchiveEntry, known: Collection[str | None], *, under: layout.Lockable) -> None:
     """Copy what lies in the entry's place to `revisions/` under its own SHA-256, whatever any ledger says of it.
 
     The log tells of bytes that are not `known`.
@@ -61,7 +63,7 @@ def put_aside(lake: Lake, entry: ArchiveEntry, known: Collection[str | None]) ->
     if content is None or digest is None or digest == entry.sha256_actual:
         return
     copy = layout.replaced(entry.key, digest)
-    lake.publish(copy, content)
+    lake.publish(copy, content, under=under)
     if digest not in known:
         words = "%s held bytes that no ledger knows: damaged, or a version whose ledger was lost. They are kept as %s."
         LOG.warning(words, lake.uri(place), lake.uri(copy))
@@ -91,14 +93,14 @@ def revision_of(entry: ArchiveEntry, day: date, changes: tuple[int | None, int |
     )
 
 
-def record(lake: Lake, path: str, changes: Iterable[RevisionEntry | None]) -> None:
+def record(lake: Lake, paths: DayPaths | FundingPaths, changes: Iterable[RevisionEntry | None]) -> None:
     """Add rows to a revisions ledger; one already there stays as it is."""
     new = [change for change in changes if change]
     if not new:
         return
-    ledger = pl.concat([read_table(lake, path, REVISION_SCHEMA), to_frame(new, REVISION_SCHEMA)])
+    ledger = pl.concat([read_table(lake, paths.revisions, REVISION_SCHEMA), to_frame(new, REVISION_SCHEMA)])
     unique = ledger.unique(["symbol", "revision"], keep="first", maintain_order=True).sort("symbol", "revision")
-    lake.publish(path, to_parquet(unique))
+    lake.publish(paths.revisions, to_parquet(unique), under=paths)
 
 
 def is_taken_in(lake: Lake, known: ArchiveEntry, listed: PublishedArchive) -> bool:

@@ -21,15 +21,14 @@ from fsspec.implementations.local import LocalFileSystem
 
 from klines_pipeline.domain.errors import ConfigurationError, TransientError
 from klines_pipeline.storage import layout
+from klines_pipeline.storage.bucket import Bucket
 from klines_pipeline.storage.disk import locked, settle, sweep, write_whole
-from klines_pipeline.storage.leases import LEASE_SECONDS, Lease
-from klines_pipeline.storage.objects import Objects, conditional, of_s3
+from klines_pipeline.storage.leases import LEASE_SECONDS
+from klines_pipeline.storage.objects import Objects, broke_off, of_s3, read_whole
 from klines_pipeline.storage.s3_readers import reader_options
 
 _REMEDY = "Set `lake:` in klines.yaml, or KLINES_LAKE, to a folder that can be read and written."
 _LOCK_SECONDS = 3600.0
-_LARGEST_PUT = 100 * 2**20
-"""Bytes; more goes up in parts, which know no conditions."""
 
 
 @dataclass(slots=True)
@@ -41,7 +40,7 @@ class Lake:
     lease_seconds: float = LEASE_SECONDS
     fs: fsspec.AbstractFileSystem = field(init=False, repr=False)
     base: str = field(init=False)
-    _leases: dict[str, Lease] = field(default_factory=dict, init=False, repr=False)
+    _bucket: Bucket = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         try:
@@ -51,6 +50,7 @@ class Lake:
                 f"lake: {self.root!r} cannot be opened ({error}). Use a folder such as ./lake, or s3://bucket/prefix."
             ) from None
         self.base = base.rstrip("/")
+        self._bucket = Bucket(self.fs, self.base, layout.CONDITIONS, layout.DELETIONS, self.lease_seconds)
 
     @property
     def is_local(self) -> bool:
@@ -66,13 +66,17 @@ class Lake:
         """Errors of the place itself, in words: a store that cannot be reached, a root that is no folder."""
         try:
             yield
-        except BotoCoreError as error:
-            raise ConfigurationError(
-                f"The lake {self.root} cannot be reached ({error}). Look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
-                "AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL."
-            ) from None
         except NotADirectoryError:
             raise ConfigurationError(f"The lake {self.root} is not a folder. {_REMEDY}") from None
+        except Exception as error:
+            if not self.is_local and broke_off(error):
+                raise TransientError(f"An answer of the lake {self.root} broke off ({error}); try again.") from error
+            if isinstance(error, BotoCoreError):
+                raise ConfigurationError(
+                    f"The lake {self.root} cannot be reached ({error}). Look at AWS_ACCESS_KEY_ID, "
+                    "AWS_SECRET_ACCESS_KEY, AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL."
+                ) from None
+            raise
 
     def _writable(self, folder: Path) -> Path:
         """Make a folder of the lake, or say that it cannot be written."""
@@ -89,14 +93,7 @@ class Lake:
     def read(self, path: str) -> bytes | None:
         """The whole file; None where there is none."""
         with self._reached():
-            if of_s3(self.fs):  # one request; `cat_file` asks for the size first
-                found = Objects(self.fs).read(f"{self.base}/{path}")
-                return found.content if found else None
-            try:
-                content: bytes = self.fs.cat_file(f"{self.base}/{path}")
-            except FileNotFoundError:
-                return None
-            return content
+            return read_whole(self.fs, f"{self.base}/{path}")
 
     @contextmanager
     def opened(self, path: str) -> Iterator[IO[bytes]]:
@@ -138,52 +135,23 @@ class Lake:
         parts = ((name.split("/"), int(info["size"])) for name, info in found.items() if name.count("/") == depth)
         return {name: size for (*_, name, last), size in parts if last == holding}
 
-    def publish(self, path: str, content: bytes) -> bool:
-        """Make `content` the file, whole; False where it already is."""
+    def publish(self, path: str, content: bytes, *, under: layout.Lockable | None = None) -> bool:
+        """Make `content` the file, whole; False where it already is. `under`: what this run has `locked` for it; on an
+        object store it is a TransientError if that is not so any more.
+        """
         if not self.is_local:
             with self._reached():
-                return self._put(path, content)
+                return self._bucket.put(path, content, under.lock if under else None)
         if self.read(path) == content:
             return False
         write_whole(Path(self.base, path), content)
         return True
 
-    def _put(self, path: str, content: bytes) -> bool:
-        place, objects = f"{self.base}/{path}", self._objects()
-        if objects is None or len(content) >= _LARGEST_PUT:
-            if self.read(path) == content:
-                return False
-            self._fence(path)
-            self.fs.pipe_file(place, content)
-            return True
-        found = objects.look(place)
-        if found is not None and found.size == len(content):
-            found = objects.read(place)
-            if found is not None and found.content == content:
-                return False
-        self._fence(path)
-        if objects.write(place, content, over=found.version if found else None) is None and self.read(path) != content:
-            raise TransientError(f"Another run has written {self.uri(path)} meanwhile; materialize again.")
-        return True
-
-    def _objects(self) -> Objects | None:
-        """The store, if it keeps conditions on writes."""
-        return conditional(self.fs, f"{self.base}/{layout.CONDITIONS}")
-
-    def _fence(self, path: str) -> None:
-        """TransientError where the file's lease was held and got lost."""
-        lease = self._leases.get(layout.lock_of(path) or "")
-        if lease is not None and not lease.is_held:
-            raise TransientError(
-                f"{self.uri(path)} was not written: this run did not renew its lease in time, so that another may have "
-                "begun the day. Materialize it again."
-            )
-
-    def publish_file(self, path: str, source: Path) -> None:
-        """Move a finished file from `incoming` to its place, whole."""
+    def publish_file(self, path: str, source: Path, *, under: layout.Lockable | None = None) -> None:
+        """Move a finished file from `incoming` to its place, whole; `under` as in `publish`."""
         if not self.is_local:
             with self._reached():
-                self.fs.put_file(str(source), f"{self.base}/{path}")
+                self._bucket.put_file(path, source, under.lock if under else None)
             source.unlink(missing_ok=True)
             return
         target = Path(self.base, path)
@@ -222,19 +190,11 @@ class Lake:
     @contextmanager
     def _leased(self, paths: layout.Lockable) -> Iterator[None]:
         with self._reached():
-            objects = self._objects()
-            lease = Lease(objects, f"{self.base}/{paths.lock}", self.lease_seconds) if objects else None
-            if lease is not None:
-                lease.acquire(_LOCK_SECONDS)
-        if lease is None:
-            yield
-            return
-        self._leases[paths.lock] = lease
+            self._bucket.lease(paths.lock, _LOCK_SECONDS)
         try:
             yield
         finally:
-            del self._leases[paths.lock]
-            lease.release()
+            self._bucket.give_back(paths.lock)
 
 
 def _sizes_in(root: Path, holding: str) -> Iterator[tuple[str, int]]:

@@ -3,7 +3,6 @@
 Folders are Hive style, lower-case keys, ISO dates. The mirror keeps the exchange's own keys.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePosixPath
@@ -176,22 +175,8 @@ class SymbolsPaths:
 
 CONDITIONS = ".locks/conditional-writes"
 """An object store is asked with it whether it keeps conditions."""
-_LOCKED = re.compile(
-    r"exchange=(?P<exchange>[^/]+)/market=(?P<market>[^/]+)(/interval=(?P<interval>[^/]+))?"
-    rf"(/date=(?P<day>[0-9-]{{10}}))?/{PART}$"
-)
-
-
-def lock_of(path: str) -> str | None:
-    """The lock under which a table's or ledger's file is written, by the paths above; None for any other file."""
-    found = _LOCKED.search(path)
-    if found is None:
-        return None
-    venue = f".locks/{found['exchange']}-{found['market']}"
-    if found["day"] is None:
-        return f"{venue}-symbols.lock"
-    whole_month = f"funding-{found['day'][:7]}"
-    return f"{venue}-{found['interval']}-{found['day']}.lock" if found["interval"] else f"{venue}-{whole_month}.lock"
+DELETIONS = ".locks/conditional-deletions"
+"""The same, on deletions."""
 
 
 class Lockable(Protocol):

@@ -1,7 +1,8 @@
 """Leases: on an object store, who may write a day. An object says who holds it and is written anew while he does.
 
 A holder that is killed, or stands still for longer than the lease, loses it: by the store's clock for those who wait,
-by the time that has passed since his last renewal for himself. What a lease is for is not known here.
+by the time that has passed since his last renewal for himself. What a lease is for is not known here. A refused write
+proves nothing: an earlier one whose answer was lost may be what stands in its way.
 """
 
 import json
@@ -15,7 +16,7 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from klines_pipeline.domain.errors import TransientError
+from klines_pipeline.domain.errors import KlinesError, TransientError
 from klines_pipeline.storage.objects import Objects, Stored
 
 LEASE_SECONDS = 60.0
@@ -26,6 +27,7 @@ _RESOLUTION = 1.0
 _FIRST_LOOK, _LATER_LOOKS, _LONGEST_WAIT = 0.1, 1.5, 5.0
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Goes on while the machine sleeps, where there is one that does."""
+_AWAY = (OSError, BotoCoreError, ClientError, KlinesError)
 LOG = logging.getLogger(__name__)
 
 
@@ -37,16 +39,19 @@ class Lease:
     path: str
     seconds: float = LEASE_SECONDS
     owner: str = field(default_factory=lambda: f"{platform.node()}, process {os.getpid()}, {uuid4().hex[:12]}")
+    probe: str = ""
+    """An object by which it is tried whether deletions keep conditions; without one, nothing is deleted."""
+    until: float = 0.0
+    """Nobody else can have it before, by the clock that goes on while the machine sleeps."""
     _version: str = ""
-    _until: float = 0.0
     _over: threading.Event = field(default_factory=threading.Event)
     _keeper: threading.Thread | None = None
 
     def acquire(self, patience: float) -> None:
         """Hold it, as soon as nobody else does; TransientError after `patience` seconds."""
-        began, wait = _elapsed(), _FIRST_LOOK
+        began, wait = elapsed(), _FIRST_LOOK
         while holder := self._held_by_another():
-            if _elapsed() - began > patience:
+            if elapsed() - began > patience:
                 raise TransientError(f"Another run ({holder}) has held {self.path} for {patience:.0f} s; wait for it.")
             time.sleep(wait)
             wait = min(wait * _LATER_LOOKS, _LONGEST_WAIT)
@@ -56,7 +61,7 @@ class Lease:
     @property
     def is_held(self) -> bool:
         """Whether nobody else can have it yet."""
-        return _elapsed() < self._until
+        return elapsed() < self.until
 
     def release(self) -> None:
         """Let others have it at once; a store that cannot be reached lets them have it when it ends."""
@@ -65,22 +70,41 @@ class Lease:
             self._keeper.join()
         try:
             if self.is_held:
-                self.objects.write(self.path, self._words(owner=""), over=self._version)
-        except (OSError, BotoCoreError, ClientError) as error:
+                self._give_back()
+        except _AWAY as error:
             LOG.warning("%s could not be given back, and ends in %.0f s: %s", self.path, self.seconds, error)
-        self._until = 0.0
+        self.until = 0.0
+
+    def renew(self) -> None:
+        """Write it anew; it is lost where somebody else has it. Raises what keeps the store from being reached."""
+        for _ in range(2):
+            began = elapsed()
+            written = self.objects.write(self.path, self._words(self.owner), over=self._version)
+            if written is not None:
+                self._is_ours(written, began)
+                return
+            found = self.objects.read(self.path)
+            if found is None or _said(found, 0)[0] != self.owner:
+                self.until = 0.0
+                return
+            self._version = found.version
+
+    def _give_back(self) -> None:
+        """Where the store keeps conditions on deletions nothing is left of it; elsewhere it says that nobody has it."""
+        if self.probe and self.objects.deletes_conditionally(self.probe):
+            self.objects.delete(self.path, over=self._version)
+        else:
+            self.objects.write(self.path, self._words(owner=""), over=self._version)
 
     def _held_by_another(self) -> str | None:
         """Who has it; None if it is ours now."""
-        began, found = _elapsed(), self.objects.read(self.path)
+        began, found = elapsed(), self.objects.read(self.path)
         if found is not None:
             owner, seconds = _said(found, self.seconds)
-            if owner == self.owner:
-                self._is_ours(found.version, began)
-                return None
-            if owner and (found.age is None or found.age <= seconds + _RESOLUTION):
+            is_ours = owner == self.owner  # by a write whose answer was lost, at a time that is not known
+            if owner and not is_ours and (found.age is None or found.age <= seconds + _RESOLUTION):
                 return owner
-            if owner:
+            if owner and not is_ours:
                 LOG.warning("%s was not renewed by %s for %.0f s and is taken over.", self.path, owner, found.age)
         written = self.objects.write(self.path, self._words(self.owner), over=found.version if found else None)
         if written is None:
@@ -89,25 +113,14 @@ class Lease:
         return None
 
     def _is_ours(self, version: str, since: float) -> None:
-        self._version, self._until = version, since + self.seconds
+        self._version, self.until = version, since + self.seconds
 
     def _keep(self) -> None:
         while not self._over.wait(self.seconds / _RENEWALS) and self.is_held:
             try:
-                self._renew()
-            except (OSError, BotoCoreError, ClientError) as error:
+                self.renew()
+            except _AWAY as error:
                 LOG.warning("%s could not be renewed: %s", self.path, error)
-
-    def _renew(self) -> None:
-        began = _elapsed()
-        written = self.objects.write(self.path, self._words(self.owner), over=self._version)
-        if written is None:  # also the answer to a write that was sent twice
-            found = self.objects.read(self.path)
-            written = found.version if found is not None and _said(found, 0)[0] == self.owner else None
-        if written is not None:
-            self._is_ours(written, began)
-        else:
-            self._until = 0.0
 
     def _words(self, owner: str) -> bytes:
         """Never the same twice: versions may be digests of the content."""
@@ -123,5 +136,6 @@ def _said(found: Stored, seconds: float) -> tuple[str, float]:
         return "unknown", seconds
 
 
-def _elapsed() -> float:
+def elapsed() -> float:
+    """Seconds of the clock that leases end by."""
     return time.clock_gettime(_CLOCK)

@@ -10,6 +10,9 @@ from typing import Any
 from botocore.credentials import Credentials
 from botocore.session import Session
 
+_GIVEN = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "aws_session_token": "token"}
+"""Polars' names, and those of s3fs."""
+
 
 def reader_options(options: Mapping[str, Any]) -> dict[str, str]:
     """Storage options for Polars, from those of s3fs; what they leave open is found as botocore finds it."""
@@ -23,19 +26,22 @@ def reader_options(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _credentials(options: Mapping[str, Any]) -> dict[str, str]:
-    if "key" in options:
-        return {"aws_access_key_id": str(options["key"]), "aws_secret_access_key": str(options["secret"])}
-    known, region = found()
-    told = {"aws_region": region} if region else {}
-    if known is None:
-        return told
-    now = known.get_frozen_credentials()  # renewed by botocore where they end
-    token = {"aws_session_token": now.token} if now.token else {}
-    return {**told, "aws_access_key_id": now.access_key, "aws_secret_access_key": now.secret_key, **token}
+    told = {name: options.get(option) for name, option in _GIVEN.items()}
+    if not (options.get("key") and options.get("secret")):
+        known = credentials_found()
+        now = known.get_frozen_credentials() if known else None  # renewed by botocore where they end
+        told = dict(zip(_GIVEN, (now.access_key, now.secret_key, now.token), strict=True)) if now else {}
+    told["aws_region"] = options.get("client_kwargs", {}).get("region_name") or _region_found()
+    return {name: str(value) for name, value in told.items() if value}
 
 
 @functools.cache
-def found() -> tuple[Credentials | None, str | None]:
-    """Credentials and region of this process, where there are any."""
-    session = Session()
-    return session.get_credentials(), session.get_config_variable("region")
+def credentials_found() -> Credentials | None:
+    """Credentials of this process, where there are any."""
+    return Session().get_credentials()
+
+
+@functools.cache
+def _region_found() -> str | None:
+    region: str | None = Session().get_config_variable("region")
+    return region

@@ -16,6 +16,8 @@ from typing import Self
 from aiohttp import ClientSession, TCPConnector, web
 from yarl import URL
 
+from klines_pipeline.storage.leases import elapsed
+
 _CONDITIONS = {"if-none-match", "if-match"}
 _OF_THE_WIRE = {"content-length", "transfer-encoding", "content-encoding", "connection", "date", "server"}
 
@@ -30,7 +32,15 @@ class Front:
         self.conditions = "kept"
         """`kept`, `ignored` or `refused` with 501."""
         self.lose = 0
-        """How many answers to writes get lost: done, then 503."""
+        """How many answers to writes get lost: done, then `lost_status`."""
+        self.lost_status = 503
+        """503 is asked again by the client itself, 403 is not."""
+        self.last_write = 0.0
+        """When the last one was done, by the clock of leases."""
+        self.cut = 0
+        """How many answers with a body end after half of it."""
+        self.deletions = "kept"
+        """`kept`, `ignored` or `refused` with 403: conditions on them."""
         self.remembers = False
         """Whether objects once read are taken to stay as they are."""
         self.requests = Counter[str]()
@@ -84,7 +94,12 @@ class Front:
         conditional = request.method == "PUT" and not _CONDITIONS.isdisjoint(name.lower() for name in request.headers)
         if conditional and self.conditions == "refused":
             return web.Response(status=501, text="<Error><Code>NotImplemented</Code></Error>")
-        left_out = _CONDITIONS if conditional and self.conditions == "ignored" else set[str]()
+        if request.method == "DELETE" and self.deletions == "refused":
+            return web.Response(status=403, text="<Error><Code>AccessDenied</Code></Error>")
+        ignored = (conditional and self.conditions == "ignored") or (
+            request.method == "DELETE" and self.deletions == "ignored"
+        )
+        left_out = _CONDITIONS if ignored else set[str]()
         headers = {name: value for name, value in request.headers.items() if name.lower() not in left_out}
         target = f"{self.store}{request.raw_path}"
         sent = await request.read()
@@ -93,15 +108,18 @@ class Front:
         ) as answer:
             body = await answer.read()
             if request.method == "PUT" and answer.ok:
-                self._written[request.path] = self.ahead
+                self._written[request.path], self.last_write = self.ahead, elapsed()
                 if self.lose:
                     self.lose -= 1
-                    return web.Response(status=503, text="<Error><Code>ServiceUnavailable</Code></Error>")
+                    return web.Response(status=self.lost_status, text="<Error><Code>Lost</Code></Error>")
             told = self._by_its_own_clock(request.path, answer.headers)
             if request.method == "HEAD":
                 told["Content-Length"] = answer.headers.get("Content-Length", "0")
             if self.remembers and request.method in ("GET", "HEAD") and answer.ok:
                 self._known[question] = answer.status, body, told
+            if self.cut and request.method == "GET" and answer.ok:
+                self.cut -= 1
+                return await _half(request, body, told)
             return web.Response(status=answer.status, body=body, headers=told)
 
     def _by_its_own_clock(self, path: str, headers: Mapping[str, str]) -> dict[str, str]:
@@ -111,6 +129,16 @@ class Front:
         if "Last-Modified" in headers:
             told["Last-Modified"] = _later(headers["Last-Modified"], self._written.get(path, timedelta()))
         return told
+
+
+async def _half(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
+    answer = web.StreamResponse(headers=headers)
+    answer.content_length = len(body)
+    await answer.prepare(request)
+    await answer.write(body[: len(body) // 2])
+    assert request.transport is not None
+    request.transport.close()
+    return answer
 
 
 def _later(date: str, by: timedelta) -> str:

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from klines_pipeline.domain.errors import ConfigurationError
 from klines_pipeline.storage import layout
-from klines_pipeline.storage.funding_layout import FundingPaths
-from klines_pipeline.storage.layout import DayPaths, SymbolsPaths, lock_of
+from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline_tests.conftest import make_dataset
 
 KEY = "data/spot/daily/klines/币安人生USDT/1m/币安人生USDT-1m-2025-03-01.zip"
@@ -109,14 +108,3 @@ def test_an_accepted_key_stays_under_vision(key: str) -> None:
 )
 def test_only_a_date_folder_is_a_day(folder: str, day: date | None) -> None:
     assert layout.day_of(folder) == day
-
-
-def test_every_file_of_a_day_a_month_and_a_market_knows_the_lock_it_is_written_under() -> None:
-    day = DayPaths("binance", "spot", "1m", date(2024, 3, 1))
-    funding = FundingPaths("binance", "um", date(2024, 3, 1))
-    symbols = SymbolsPaths("binance", "spot")
-
-    assert {lock_of(path) for path in (day.klines, day.rest_klines, day.archives, day.certificates)} == {day.lock}
-    assert {lock_of(path) for path in (funding.funding, funding.archives, funding.certificates)} == {funding.lock}
-    assert lock_of(symbols.symbols) == symbols.lock
-    assert lock_of("vision/data/spot/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2024-03-01.zip") is None

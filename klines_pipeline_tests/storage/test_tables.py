@@ -19,7 +19,7 @@ from klines_pipeline.klines.schema import KLINE_SCHEMA, REST
 from klines_pipeline.settings import lake_options
 from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
-from klines_pipeline.storage.s3_readers import found
+from klines_pipeline.storage.s3_readers import credentials_found
 from klines_pipeline.storage.tables import (
     klines_to_parquet,
     read_columns,
@@ -279,7 +279,7 @@ def test_polars_reads_with_the_profile_that_s3fs_writes_with(
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
     monkeypatch.setenv("AWS_PROFILE", "quants")
-    found.cache_clear()
+    credentials_found.cache_clear()
     try:
         lake = Lake(s3_root, {**lake_options(s3_root), "skip_instance_cache": True})
         paths = ledgers(lake, 1)
@@ -287,4 +287,16 @@ def test_polars_reads_with_the_profile_that_s3fs_writes_with(
         assert lake.reader_options()["aws_access_key_id"] == "anybody"
         assert read_many(lake, paths, MISSING)["missing"].to_list() == [0]
     finally:
-        found.cache_clear()
+        credentials_found.cache_clear()
+
+
+def test_polars_is_told_the_token_and_the_region_that_s3fs_was_given(s3_root: str) -> None:
+    given = {"key": "k", "secret": "s", "token": "t", "client_kwargs": {"region_name": "eu-west-1"}}
+
+    assert Lake(s3_root, given).reader_options() == {
+        "aws_access_key_id": "k",
+        "aws_secret_access_key": "s",
+        "aws_session_token": "t",
+        "aws_region": "eu-west-1",
+    }
+    assert Lake(s3_root, {"key": "k"}).reader_options()["aws_access_key_id"] != "k"

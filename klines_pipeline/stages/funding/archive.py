@@ -101,7 +101,8 @@ def archive_month(
 def publish_entries(lake: Lake, dataset: FundingDataset, archived: ArchivedFunding) -> None:
     """Write the day's archives ledger."""
     ledger = to_frame([archived.entries[symbol] for symbol in sorted(archived.entries)], ARCHIVE_SCHEMA)
-    lake.publish(paths_of(dataset, archived.day).archives, to_parquet(ledger))
+    paths = paths_of(dataset, archived.day)
+    lake.publish(paths.archives, to_parquet(ledger), under=paths)
 
 
 def _archived(
@@ -152,13 +153,13 @@ def _bring_up_to_date(
     for symbol, download in downloads.items():
         got, extent = _parse(work, symbol, month, download.result())
         judged = judge(entries[symbol], got, survey.published[symbol, month], extent, now=now)
-        changes.append(versions.keep(work.mirror, month, entries[symbol], judged, got))
+        changes.append(versions.keep(work.mirror, paths_of(work.dataset, month), entries[symbol], judged, got))
         entries[symbol], size = judged, size + (got.size or 0)
         if got.state is ArchiveState.UNAVAILABLE:
             failed[symbol] = got.error or ""
     paths = paths_of(work.dataset, month)
     quarantine.record(work.lake, paths, [entries[symbol] for symbol in downloads if entries[symbol].state in SETTLED])
-    record(work.lake, paths.revisions, changes)
+    record(work.lake, paths, changes)
     return _Month(entries, failed, len(downloads), size)
 
 

@@ -160,15 +160,15 @@ def _unchanged(lake: Lake, paths: FundingPaths, inputs: str) -> MergedFunding | 
 def _publish(lake: Lake, paths: FundingPaths, merged: Merged, certificates: pl.DataFrame, inputs: str) -> MergedFunding:
     """Conflicts, table, certificates, in this order: the certificates' digest says that the others are there."""
     if merged.conflicts.height or read_table(lake, paths.conflicts, CONFLICT_SCHEMA).height:
-        lake.publish(paths.conflicts, to_parquet(merged.conflicts))
+        lake.publish(paths.conflicts, to_parquet(merged.conflicts), under=paths)
     content = to_parquet(merged.table, paths.identity)
-    changed = lake.publish(paths.funding, content)
+    changed = lake.publish(paths.funding, content, under=paths)
     rows, size = merged.table.height, len(content)
     rejected = read_table(lake, paths.rejected, REJECTED_SCHEMA).height
     wrong = what_is_wrong(DayTables(paths.day, merged.table), FUNDING_RULES)
     facts = {_INPUTS: inputs, _ROWS: str(rows), _BYTES: str(size), _REJECTED: str(rejected)}
     metadata = {**paths.identity, **facts, **seal(content, certificates), **({_WRONG: wrong} if wrong else {})}
-    lake.publish(paths.certificates, to_parquet(certificates, metadata))
+    lake.publish(paths.certificates, to_parquet(certificates, metadata), under=paths)
     return MergedFunding(
         day=paths.day,
         certificates=certificates,

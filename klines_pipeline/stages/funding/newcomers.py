@@ -94,5 +94,6 @@ def without_archives(
     edges = {name: entry for name, entry in {**ledger, **entries}.items() if entry.life}
     if edges != ledger:
         content = to_frame([edges[name] for name in sorted(edges)], ARCHIVE_SCHEMA)
-        lake.publish(paths_of(dataset, day).archives, to_parquet(content))
+        paths = paths_of(dataset, day)
+        lake.publish(paths.archives, to_parquet(content), under=paths)
     return ArchivedFunding(day, tuple(symbols), entries, now)

@@ -66,7 +66,7 @@ def keep_rejected(lake: Lake, paths: FundingPaths, rows: pl.DataFrame, *, instea
     kept = old if instead_of is None else old.filter(~instead_of)
     ledger = pl.concat([kept, rows]).unique(maintain_order=True).sort("symbol", "funding_time", maintain_order=True)
     if not ledger.equals(old):
-        lake.publish(paths.rejected, to_parquet(ledger))
+        lake.publish(paths.rejected, to_parquet(ledger), under=paths)
 
 
 def stored_days(lake: Lake, dataset: FundingDataset, table: str = "funding") -> list[date]:

@@ -149,9 +149,9 @@ def _finish(lake: Lake, dataset: FundingDataset, found: _Day, now: datetime) -> 
     slices, paths = {**found.slices, **found.asked}, paths_of(dataset, found.archived.day)
     if found.asked:
         if rows.height:
-            lake.publish(paths.rest_funding, to_parquet(rows, paths.identity))
+            lake.publish(paths.rest_funding, to_parquet(rows, paths.identity), under=paths)
         keep_rejected(lake, paths, pl.concat(found.rejected))
-        lake.publish(paths.slices, to_parquet(to_frame([slices[symbol] for symbol in sorted(slices)])))
+        lake.publish(paths.slices, to_parquet(to_frame([slices[symbol] for symbol in sorted(slices)])), under=paths)
     asked = found.asked.values()
     return ToppedUpFunding(
         day=found.archived.day,

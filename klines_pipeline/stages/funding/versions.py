@@ -14,12 +14,14 @@ from klines_pipeline.stages.funding.state import MirrorRows
 from klines_pipeline.stages.verdict import SETTLED
 from klines_pipeline.stages.versions import path_of, put_aside, revision_of
 from klines_pipeline.storage import layout
+from klines_pipeline.storage.funding_layout import FundingPaths
 
 
 def keep(
-    mirror: MirrorRows, month: date, known: ArchiveEntry, entry: ArchiveEntry, got: FetchedArchive
+    mirror: MirrorRows, paths: FundingPaths, known: ArchiveEntry, entry: ArchiveEntry, got: FetchedArchive
 ) -> RevisionEntry | None:
-    """Set what lies there aside, then put the new bytes in their place; the ledger row if this version is new.
+    """Set what lies there aside, then put the new bytes in their place; the ledger row if this version is new. `paths`:
+    of the month's first day.
 
     A download that was not taken is dropped.
     """
@@ -29,12 +31,13 @@ def keep(
         got.path.unlink(missing_ok=True)
         return None
     is_new = entry.revision != known.revision
-    put_aside(mirror.lake, entry, [known.sha256_actual])
-    mirror.lake.publish_file(path_of(entry), got.path)
+    put_aside(mirror.lake, entry, [known.sha256_actual], under=paths)
+    mirror.lake.publish_file(path_of(entry), got.path, under=paths)
     if entry.state is ArchiveState.OK and got.checksum is not None:
-        mirror.lake.publish(layout.mirror_checksum(entry.key), got.checksum)
+        mirror.lake.publish(layout.mirror_checksum(entry.key), got.checksum, under=paths)
     if not is_new:
         return None
+    month = paths.day
     return revision_of(entry, month, row_changes(_rows_before(mirror, month, known), mirror.of(entry, month).rows))
 
 

@@ -186,4 +186,4 @@ def _rows(lake: Lake, paths: SymbolsPaths) -> dict[str, Row]:
 
 
 def _publish(lake: Lake, paths: SymbolsPaths, table: pl.DataFrame) -> None:
-    lake.publish(paths.symbols, to_parquet(table, paths.identity))
+    lake.publish(paths.symbols, to_parquet(table, paths.identity), under=paths)
