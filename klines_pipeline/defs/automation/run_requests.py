@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 
 import dagster as dg
 
-from klines_pipeline.defs.automation.tick_notes import TURN, TickNotes, Waits
+from klines_pipeline.defs.automation.tick_notes import TickNotes, Waits, turn
 from klines_pipeline.defs.partitions import newest_day
 from klines_pipeline.defs.unpublished import open_pools
 from klines_pipeline.domain.utc_day import days_between, parse_day
@@ -35,7 +35,8 @@ _UNFINISHED = [
 ]
 _FIRST_WAIT = timedelta(minutes=5)
 _LONGEST_WAIT = timedelta(hours=6)
-_ONE_DAY = timedelta(days=1)
+_DAILY = timedelta(hours=23, minutes=30)
+"""A tick that comes once a day may come a little earlier than the day before."""
 _ATTEMPTS = 8
 """5, 10, 20 ... minutes apart: half a day. After that once a day, for ever: what is wanted is never given up."""
 _MOST_RUNS = 10
@@ -93,7 +94,7 @@ class RunRequester:
 
     def ask(self, wanted: Iterable[Wanted]) -> Requested:
         """Run requests for days that are not on their way, each day once, whoever else asks at the same time."""
-        with TURN:
+        with turn(self.dataset):
             notes = TickNotes.read(self.instance, self.dataset)  # before the runs: one may be queued in between
             asking = _Asking(self, notes, taken=notes.days() | self.on_their_way())
             asking.go_through(wanted)
@@ -218,8 +219,8 @@ def _waits(before: Sequence[dg.DagsterRun]) -> Waits | None:
         return None
     last = max(datetime.fromisoformat(run.tags[REQUESTED_AT]) for run in before)
     stubborn = len(before) >= _ATTEMPTS
-    pause = _ONE_DAY if stubborn else min(_FIRST_WAIT * 2 ** (len(before) - 1), _LONGEST_WAIT)
-    return Waits(len(before), (last + pause).isoformat())
+    pause = _DAILY if stubborn else min(_FIRST_WAIT * 2 ** (len(before) - 1), _LONGEST_WAIT)
+    return Waits(len(before), last + pause)
 
 
 def days_of_run(run: dg.DagsterRun) -> list[date]:

@@ -7,7 +7,6 @@ and nothing else, for what was tried the runs themselves tell.
 
 import json
 from collections.abc import Collection, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from threading import Lock
@@ -16,10 +15,9 @@ from typing import NamedTuple
 import dagster as dg
 
 from klines_pipeline.defs.unpublished import remember, remembered
-from klines_pipeline.domain.utc_day import days_between, parse_day
+from klines_pipeline.domain.utc_day import days_between
 
-TURN = Lock()
-"""Held from reading the notes to writing them: all ticks are evaluated by one code server."""
+_TURNS = dict[str, Lock]()
 RUN_KEY = "dagster/run_key"
 """Of a run that was queued, the key of the request."""
 _LONGEST = timedelta(minutes=3)
@@ -29,30 +27,35 @@ _LONGEST = timedelta(minutes=3)
 class Asked(NamedTuple):
     """A request's days, and when it was made by this machine's clock: it is about the daemon, not about data."""
 
-    first: str
-    last: str
-    at: str
+    first: date
+    last: date
+    at: datetime
+
+    @classmethod
+    def read(cls, first: str, last: str, at: str) -> "Asked":
+        """ValueError for what is no day or no time with an offset."""
+        return cls(date.fromisoformat(first), date.fromisoformat(last), _time(at))
 
     @property
     def days(self) -> Iterable[date]:
         """All of them."""
-        return days_between(parse_day(self.first), parse_day(self.last))
+        return days_between(self.first, self.last)
 
     def is_dropped(self, now: datetime) -> bool:
         """Whether the daemon cannot be expected to queue it any more."""
-        return abs(now - datetime.fromisoformat(self.at)) > _LONGEST
+        return abs(now - self.at) > _LONGEST
 
 
 class Waits(NamedTuple):
     """After how many attempts news wait, and until when by the exchange's clock."""
 
     attempts: int
-    due: str
+    until: datetime
 
-    @property
-    def until(self) -> datetime:
-        """UTC."""
-        return datetime.fromisoformat(self.due)
+    @classmethod
+    def read(cls, attempts: int, until: str) -> "Waits":
+        """ValueError for what is no number or no time with an offset."""
+        return cls(int(attempts), _time(until))
 
 
 @dataclass(slots=True)
@@ -65,15 +68,20 @@ class TickNotes:
     @classmethod
     def read(cls, instance: dg.DagsterInstance, dataset: str) -> "TickNotes":
         """Those left, without requests that a run stands for; nothing of notes in another form."""
-        with suppress(ValueError, TypeError, KeyError, AttributeError):
-            kept = json.loads(remembered(instance, _place(dataset)) or "{}")
-            notes = cls(
-                {key: Asked(*words) for key, words in kept.get("asked", {}).items()},
-                {news: Waits(*words) for news, words in kept.get("waits", {}).items()},
+        notes = cls._parsed(remembered(instance, _place(dataset)) or "{}")
+        notes._forget(_queued(instance, notes.asked))
+        return notes
+
+    @classmethod
+    def _parsed(cls, kept: str) -> "TickNotes":
+        try:
+            found = json.loads(kept)
+            return cls(
+                {key: Asked.read(*words) for key, words in found.get("asked", {}).items()},
+                {news: Waits.read(*words) for news, words in found.get("waits", {}).items()},
             )
-            notes._forget(_queued(instance, notes.asked))
-            return notes
-        return cls()
+        except (ValueError, TypeError, AttributeError, OverflowError):
+            return cls()
 
     def days(self) -> set[date]:
         """Those asked for."""
@@ -81,18 +89,31 @@ class TickNotes:
 
     def ask(self, key: str, first: date, last: date) -> None:
         """Note a request made now."""
-        self.asked[key] = Asked(str(first), str(last), datetime.now(UTC).isoformat())
+        self.asked[key] = Asked(first, last, datetime.now(UTC))
 
     def write(self, instance: dg.DagsterInstance, dataset: str, now: datetime) -> None:
         """Leave them; `now` is the exchange's time, and what is due by then is left out."""
         waiting = {news: wait for news, wait in self.waits.items() if wait.until > now}
-        remember(instance, _place(dataset), json.dumps({"asked": self.asked, "waits": waiting}))
+        notes = json.dumps({"asked": self.asked, "waits": waiting}, default=str)
+        remember(instance, _place(dataset), notes)
 
     def _forget(self, queued: Collection[str]) -> None:
         now = datetime.now(UTC)
         self.asked = {
             key: asked for key, asked in self.asked.items() if key not in queued and not asked.is_dropped(now)
         }
+
+
+def turn(dataset: str) -> Lock:
+    """Held from reading a dataset's notes to writing them: all ticks are evaluated by one code server."""
+    return _TURNS.setdefault(dataset, Lock())
+
+
+def _time(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(text)
+    return found
 
 
 def _queued(instance: dg.DagsterInstance, keys: Collection[str]) -> set[str]:

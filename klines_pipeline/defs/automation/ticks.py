@@ -5,7 +5,6 @@ A tick's body asks `stages` which days are wanted; what stands here is how it is
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from datetime import date, datetime
 
 import dagster as dg
@@ -109,15 +108,16 @@ def _nobody_answers(error: BlockedError | TransientError) -> str:
 
 
 def asked_time(market: Market, *, or_heard: bool = False) -> datetime:
-    """The exchange's time; `or_heard`: also that of a host that does not serve this address, by its refusal."""
-    with closing(market.api):
-        market.api.hasten()
-        try:
-            return market.api.now()
-        except BlockedError as error:
-            if or_heard and error.served_at:
-                return error.served_at
-            raise
+    """The exchange's time, without patience; `or_heard`: also that of a host that does not serve this address, by its
+    refusal.
+    """
+    market.api.hasten()
+    try:
+        return market.api.now()
+    except BlockedError as error:
+        if or_heard and error.served_at:
+            return error.served_at
+        raise
 
 
 def why_not_yet(start: date, now: datetime, exchange: str) -> str | None:

@@ -66,18 +66,18 @@ class Upkeep:
         """`nothing` is said, with the time, where no day is wanted."""
 
         def ask(context: dg.ScheduleEvaluationContext, lake: LakeResource, exchanges: ExchangesResource) -> Answer:
-            now = asked_time(exchanges.connect(*self.dataset.prefix))
-            if reason := why_not_yet(self.dataset.start, now, self.dataset.exchange):
-                return dg.SkipReason(reason)
-            asker = self._asker(context.instance, now)
-            if asker.is_under_way(Kind.FRESHNESS):
-                return dg.SkipReason(
-                    "The run that an earlier tick asked for has not ended; this one asks for nothing more."
-                )
             market = exchanges.connect(*self.dataset.prefix)
             with closing(market.api):
-                asked = asker.ask(wanted(lake.open(), market, now))
-            return asked.tick(f"{nothing}, as of {now:%H:%M} UTC.")
+                now = asked_time(market)
+                if reason := why_not_yet(self.dataset.start, now, self.dataset.exchange):
+                    return dg.SkipReason(reason)
+                asker = self._asker(context.instance, now)
+                if asker.is_under_way(Kind.FRESHNESS):
+                    return dg.SkipReason(
+                        "The run that an earlier tick asked for has not ended; this one asks for nothing more."
+                    )
+                found = list(wanted(lake.open(), market, now))
+            return asker.ask(found).tick(f"{nothing}, as of {now:%H:%M} UTC.")
 
         return self._schedule("freshness", cron, ask, description)
 
@@ -85,14 +85,12 @@ class Upkeep:
         """A host that does not serve this address still tells it the time."""
 
         def ask(context: dg.ScheduleEvaluationContext, lake: LakeResource, exchanges: ExchangesResource) -> Answer:
-            now = asked_time(exchanges.connect(*self.dataset.prefix), or_heard=True)
-            market = exchanges.connect(*self.dataset.prefix)
-            market.api.hasten()
-
             def said_of(days: Sequence[date]) -> Said:
                 return said_by_dagster(context.instance, self.dataset.start, self.assets, days, self.made_of)
 
+            market = exchanges.connect(*self.dataset.prefix)
             with closing(market.api):
+                now = asked_time(market, or_heard=True)
                 found = look(Seen(lake.open(), market, now.date(), said_of))
             asker = replace(self._asker(context.instance, now), longest=found.longest, most_runs=_MOST_RUNS)
             return asker.ask(found.wanted).tick(found.words)

@@ -1,4 +1,4 @@
-"""Reading the bucket's listing (S3 ListObjectsV2, anonymous), and what it tells of a symbol's life.
+"""Reading the bucket's listing (S3 ListObjectsV2, anonymous). What it tells of a symbol's life: `klines.archive_life`.
 
 Paging is by `start-after` alone: stateless, bounded by `max-keys`, and free of v1's markers.
 """
@@ -12,16 +12,10 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 from klines_pipeline.domain.errors import TransientError
-from klines_pipeline.domain.lateness import LONGEST_ACCIDENT, LONGEST_DELAY, OVERDUE
-from klines_pipeline.domain.states import Life
 
 _S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 PAGE = 1000
 ONE_DAY = timedelta(days=1)
-HORIZON = LONGEST_ACCIDENT
-"""How far beyond a day the listing looks: a longer hole is a delisting, one up to it a late or lost archive."""
-LOOK_BACK = LONGEST_DELAY + ONE_DAY
-"""How far before the days in question the listing begins, so that a symbol gone for long is known to be."""
 
 
 class ListedObject(NamedTuple):
@@ -85,70 +79,3 @@ def archive_days(objects: Collection[ListedObject], stem: str) -> Iterator[tuple
         with suppress(ValueError):  # junk such as 2024-02-30
             if match:
                 yield date.fromisoformat(match[1]), match[2] or "", listed
-
-
-class History(NamedTuple):
-    """One symbol in the bucket: the days seen around the days asked, and whether others lie before or after."""
-
-    days: frozenset[date]
-    any_before: bool
-    any_after: bool
-
-    def life(self, day: date, *, today: date, venue_days: Collection[date]) -> Life | None:
-        """Where a day lies in the symbol's life. `venue_days`: days the venue published for its bellwether.
-
-        Of a day in progress nothing is published, and of one that just ended perhaps nothing yet: a symbol that was
-        gone the day before is perhaps gone.
-        """
-        if day >= today:
-            return self._as_before(day, today, venue_days)
-        before, after = self._lies(day)
-        past, coming = (day - HORIZON, day - ONE_DAY), (day + ONE_DAY, day + HORIZON)
-        if day in self.days:
-            if not self._near(*past) and (not before or _any_within(venue_days, *past)):
-                return Life.FIRST_DAY
-            over = coming[0] in venue_days and today - day > OVERDUE
-            return Life.LAST_DAY if over and not self._near(*coming) else None
-        if after and not before:
-            return Life.NOT_LISTED
-        if before and not after:
-            if day in venue_days:
-                return self._gone(day, today)
-            return self._as_before(day, today, venue_days) if today - day <= OVERDUE else None
-        return Life.PERHAPS_DELISTED if before and day in venue_days and self._in_hole(day) else None
-
-    def _as_before(self, day: date, today: date, venue_days: Collection[date]) -> Life | None:
-        """What is to be thought of a day of which nobody's archives are there yet."""
-        life = self.life(day - ONE_DAY, today=today, venue_days=venue_days)
-        return Life.PERHAPS_DELISTED if life in (Life.DELISTED, Life.PERHAPS_DELISTED) else None
-
-    def _in_hole(self, day: date) -> bool:
-        """Whether more archives in a row are missing around the day than get lost."""
-        last = max((known for known in self.days if known < day), default=day - LOOK_BACK)
-        following = min((known for known in self.days if known > day), default=day + HORIZON + ONE_DAY)
-        return following - last - ONE_DAY > LONGEST_ACCIDENT
-
-    def _gone(self, day: date, today: date) -> Life | None:
-        """After the last archive. Until it is clear that this one is not merely late, nothing is said of it."""
-        if today - day > LONGEST_DELAY:
-            return Life.DELISTED
-        fresh = today - day <= OVERDUE
-        if self._near(day - LONGEST_DELAY, day - ONE_DAY):
-            return None if fresh and self._near(day - HORIZON, day - ONE_DAY) else Life.PERHAPS_DELISTED
-        return Life.PERHAPS_DELISTED if fresh else Life.DELISTED
-
-    @property
-    def is_empty(self) -> bool:
-        """No archive at any time."""
-        return not (self.days or self.any_before or self.any_after)
-
-    def _near(self, first: date, last: date) -> bool:
-        return _any_within(self.days, first, last)
-
-    def _lies(self, day: date) -> tuple[bool, bool]:
-        before = self.any_before or any(known < day for known in self.days)
-        return before, self.any_after or any(known > day for known in self.days)
-
-
-def _any_within(days: Collection[date], first: date, last: date) -> bool:
-    return any(first <= day <= last for day in days)

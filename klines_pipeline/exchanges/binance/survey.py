@@ -1,10 +1,11 @@
 """What the bucket has published for many symbols over a range of days: one listing request a symbol, rarely two.
 
-How a page is read and what it tells of a symbol's life stands in `listing`.
+How a page is read stands in `listing`, what it tells of a symbol's life in `klines.archive_life`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from threading import Lock
@@ -17,11 +18,8 @@ from klines_pipeline.domain.symbol import may_be_symbol
 from klines_pipeline.domain.utc_day import days_between
 from klines_pipeline.exchanges.binance.keys import CHECKSUM, archive_stem, folder_of, symbols_folder
 from klines_pipeline.exchanges.binance.listing import (
-    HORIZON,
-    LOOK_BACK,
     ONE_DAY,
     PAGE,
-    History,
     ListedObject,
     Page,
     archive_days,
@@ -32,6 +30,7 @@ from klines_pipeline.exchanges.binance.markets import BinanceMarket
 from klines_pipeline.exchanges.download import download
 from klines_pipeline.exchanges.protocols import PublishedArchive, Survey
 from klines_pipeline.exchanges.retry import Breaker, RetryPolicy, ask
+from klines_pipeline.klines.archive_life import HORIZON, LOOK_BACK, ArchiveHistory
 
 _THREADS = 16
 _Look = TypeVar("_Look")
@@ -102,7 +101,7 @@ class Surveyed(NamedTuple):
     """One symbol's listing."""
 
     published: dict[date, PublishedArchive]
-    history: History
+    history: ArchiveHistory
     now: datetime
 
 
@@ -161,7 +160,7 @@ def _survey_one(listing: BucketListing, stem: str, first: date, last: date) -> S
     if first <= now.date() and not any(day < first for day in published):
         page, _ = listing.page(folder_of(stem), "", _FIRST_KEYS)
         any_before = any(day < start for day, _, _ in archive_days(page.objects, stem))
-    history = History(frozenset(published), any_before=any_before, any_after=any_after)
+    history = ArchiveHistory(frozenset(published), any_before=any_before, any_after=any_after)
     return Surveyed({day: found for day, found in published.items() if first <= day <= last}, history, now)
 
 
@@ -177,11 +176,12 @@ def _lives(
 
 
 def _venue_days(bellwether: str, surveyed: Mapping[str, Surveyed], look: Callable[[str], Surveyed]) -> frozenset[date]:
-    """Days around the range for which the venue published its bellwether."""
-    try:
-        return (surveyed.get(bellwether) or look(bellwether)).history.days
-    except TransientError:
-        return frozenset()
+    """Days around the range for which the venue published anybody: those asked about, and its bellwether."""
+    seen = [*surveyed.values()]
+    if bellwether not in surveyed:
+        with suppress(TransientError):
+            seen.append(look(bellwether))
+    return frozenset[date]().union(*(found.history.days for found in seen))
 
 
 def pair_up(objects: Sequence[ListedObject], stem: str) -> dict[date, PublishedArchive]:

@@ -38,7 +38,7 @@ def funding_repairs(
     `said` names. Gaps on which REST has been heard no run closes: when their archive comes, `news` asks for them.
     """
     net = _SafetyNet(lake, FundingUniverse(market, dataset, lambda _: None), today)
-    return safety_net.repairs(net.problems(days, said, net.of_young), today)
+    return safety_net.repairs(net.problems(days, said, net.of_young))
 
 
 def older_funding_repairs(
@@ -46,7 +46,7 @@ def older_funding_repairs(
 ) -> list[Wanted]:
     """The same of days long ago, newest first, a wish a stretch. They are not looked at for an end nobody certified."""
     net = _SafetyNet(lake, FundingUniverse(market, dataset, lambda _: None), today)
-    return safety_net.repairs_in_stretches(net.problems(days, said, net.of_any), today, longest)
+    return safety_net.repairs_in_stretches(net.problems(days, said, net.of_any), longest)
 
 
 @dataclass(frozen=True, slots=True)

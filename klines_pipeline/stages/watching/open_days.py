@@ -1,12 +1,16 @@
 """Days whose publication is not over: which symbols are still waited for, by the ledgers. No network."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
 
 from klines_pipeline.domain.states import NEVER_ASKED, ArchiveState, Life
+from klines_pipeline.domain.utc_day import day_end, day_start
+from klines_pipeline.klines.grid import TimeRange, subtract
+from klines_pipeline.klines.ledgers import SliceEntry
+from klines_pipeline.klines.slices import answered_ranges
 from klines_pipeline.stages.verdict import FETCHED
 
 _LIFE = pl.col("error").str.split(": ").list.first()
@@ -30,6 +34,15 @@ class OpenDay:
         """Whether anything may still come."""
         return bool(self.waiting or self.doubtful)
 
+    def doubting(self, slices: Collection[SliceEntry]) -> "OpenDay":
+        """The same day where nobody waits for symbols of which REST has no kline from midnight to midnight: perhaps
+        delisted. Not if it says so of half of them, for then it is REST that lacks the day.
+        """
+        silent = self.waiting & _silent(slices, self.day)
+        if 2 * len(silent) >= len(self.waiting | self.held):
+            return self
+        return replace(self, waiting=self.waiting - silent, doubtful=self.doubtful | silent)
+
 
 def open_days(versions: pl.DataFrame, days: Iterable[date], named: Collection[str]) -> list[OpenDay]:
     """Days that have a ledger, with their symbols. `named`: those of klines.yaml; none where a filter chooses."""
@@ -41,6 +54,19 @@ def unlooked(day: date, known: Iterable[OpenDay]) -> OpenDay:
     """A day without a ledger: it has the symbols of the nearest one that has."""
     nearest = min(known, key=lambda other: abs(other.day - day))
     return OpenDay(day, frozenset(), nearest.held | nearest.waiting, frozenset())
+
+
+def _silent(slices: Collection[SliceEntry], day: date) -> frozenset[str]:
+    """Symbols of which REST, asked after the day's end, has answered for all of it, and with nothing."""
+    asked = dict[str, list[SliceEntry]]()
+    for entry in slices:
+        asked.setdefault(entry.symbol, []).append(entry)
+    whole = [TimeRange(day_start(day), day_end(day))]
+    return frozenset(
+        symbol
+        for symbol, entries in asked.items()
+        if not any(entry.rows for entry in entries) and not subtract(whole, answered_ranges(entries))
+    )
 
 
 def _of_ledger(day: date, rows: pl.DataFrame, named: frozenset[str]) -> OpenDay:

@@ -21,6 +21,7 @@ from klines_pipeline.exchanges.protocols import Listed, Market
 from klines_pipeline.stages.symbols.life_table import remembered_symbols
 from klines_pipeline.stages.symbols.spelling import check_spelling
 from klines_pipeline.stages.symbols.universe import Universe
+from klines_pipeline.stages.topup import load_slices
 from klines_pipeline.stages.watching.appearing import Appearing, Policy, look_at
 from klines_pipeline.stages.watching.news import readable_versions
 from klines_pipeline.stages.watching.open_days import OpenDay, open_days, unlooked
@@ -109,6 +110,7 @@ class _Watch:
         ended = [*days_between(self.dataset.start, yesterday)]
         waiting = self._waiting(known, ended, begun)
         opened = _open(known, ended, waiting) if self.listing.archives_exist else []
+        opened = [self._doubted(day, yesterday) for day in opened]
         policy = Policy(self.automation, probe.now)
         found = look_at(opened, begun, known.versions, looks, policy, self.listing)
         history = sorted(set(ended) - known.finished - waiting)
@@ -143,6 +145,15 @@ class _Watch:
         if probed or yesterday < self.dataset.start or not self.listing.archives_exist:
             return set()
         return {day for _, day in self.listing.at(_in_turn(symbols, turn, _WITNESSES), yesterday, yesterday).archives}
+
+    def _doubted(self, day: OpenDay, yesterday: date) -> OpenDay:
+        """A young day without archives so far, in the light of what REST has said of it."""
+        if day.held or yesterday - day.day >= timedelta(days=_RECENT_DAYS):
+            return day
+        try:
+            return day.doubting(load_slices(self.lake, self.dataset, day.day).values())
+        except DamagedFileError:
+            return day
 
     def _names(self, known: _Known, yesterday: date) -> Sequence[str]:
         universe = Universe(self.listing.market, self.dataset, self.log)

@@ -6,9 +6,10 @@ says is looked at here; what Dagster says of the same days is handed in as `said
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -18,7 +19,7 @@ from klines_pipeline.domain.interval import Interval
 from klines_pipeline.domain.phrases import some_of
 from klines_pipeline.domain.states import RUN_MAY_CLOSE
 from klines_pipeline.domain.utc_day import days_between
-from klines_pipeline.domain.wanted import Kind, Wanted, newest_first, one_wish
+from klines_pipeline.domain.wanted import Kind, Wanted, newest_first
 from klines_pipeline.klines.certificate import is_explained
 from klines_pipeline.klines.grid import TimeRange, subtract
 from klines_pipeline.klines.ledgers import CERTIFICATE_SCHEMA, SliceEntry
@@ -76,7 +77,8 @@ def wanted_repairs(lake: Lake, dataset: Dataset, days: Sequence[date], today: da
     a second look tells more, and those `said` names. Gaps on which REST has been heard no run closes: certificates and
     checks tell of them, and an archive that may still come is watched for elsewhere.
     """
-    return repairs(_problems(lake, dataset, days, said, today, partial(_unheard, lake, dataset)), today)
+    found = _problems(lake, dataset, days, said, today, partial(_unheard, lake, dataset))
+    return [*repairs(found.wrong), *_second_looks(found, 1)]
 
 
 def older_repairs(
@@ -88,22 +90,32 @@ def older_repairs(
     def closable(day: date, rows: pl.DataFrame) -> pl.DataFrame:
         return _unheard(lake, dataset, day, rows.filter(passing))
 
-    return repairs_in_stretches(_problems(lake, dataset, days, said, today, closable), today, longest)
+    found = _problems(lake, dataset, days, said, today, closable)
+    return [*repairs_in_stretches(found.wrong, longest), *_second_looks(found, longest)]
 
 
-def repairs_in_stretches(wrong: Said, today: date, longest: int) -> list[Wanted]:
+def repairs_in_stretches(wrong: Said, longest: int) -> list[Wanted]:
     """Newest first, a wish a stretch of the calendar."""
     stretches = newest_first((day for day, problems in wrong.items() if problems), longest)
-    return [wish for stretch in stretches for wish in repairs({day: wrong[day] for day in stretch}, today)]
+    return [wish for stretch in stretches for wish in repairs({day: wrong[day] for day in stretch})]
 
 
-def repairs(wrong: Said, today: date) -> list[Wanted]:
-    """One wish for the days with which something is wrong; the news is the day on which that was found."""
-    days = tuple(day for day, problems in sorted(wrong.items()) if problems)
-    if not days:
-        return []
-    named = some_of((f"{day} {', '.join(wrong[day])}" for day in days), _NAMED_DAYS, "; ")
-    return one_wish(Kind.REPAIR, days, f"{len(days)} day(s): {named}", f"found on {today}")
+def repairs(wrong: Said) -> list[Wanted]:
+    """One wish for the days with which something is wrong; that is the news."""
+    told = {day: ", ".join(problems) for day, problems in sorted(wrong.items()) if problems}
+    named = some_of((f"{day} {problems}" for day, problems in told.items()), _NAMED_DAYS, "; ")
+    return [Wanted(Kind.REPAIR, (*told,), f"{len(told)} day(s): {named}", told)] if told else []
+
+
+def _second_looks(found: "_Found", longest: int) -> list[Wanted]:
+    """At days with which nothing else is wrong: once each, whatever comes of it, until the look has another name."""
+    ended, damaged = found.looks.ended, found.looks.damaged
+    days = [day for day in {*ended, *damaged} if not found.wrong[day]]
+    return [
+        replace(wish, news={day: f"{ended.get(day)} {damaged.get(day)}" for day in stretch}, once=True)
+        for stretch in newest_first(days, longest)
+        for wish in repairs({day: [*_to_look_at(found.looks, day)] for day in stretch})
+    ]
 
 
 def _unheard(lake: Lake, dataset: Dataset, day: date, rows: pl.DataFrame) -> pl.DataFrame:
@@ -113,15 +125,24 @@ def _unheard(lake: Lake, dataset: Dataset, day: date, rows: pl.DataFrame) -> pl.
     return rows.filter(pl.Series(unasked, dtype=pl.Boolean))
 
 
-def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, today: date, closable: Closable) -> Said:
-    """What is wrong with each day; gaps that are not `closable` are left alone."""
+class _Found(NamedTuple):
+    """What is wrong with each day, and what a second look is for."""
+
+    wrong: Said
+    looks: SecondLooks
+
+
+def _problems(
+    lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, today: date, closable: Closable
+) -> _Found:
+    """Of each day; gaps that are not `closable` are left alone."""
     where = (*dataset.prefix, str(dataset.interval))
     merged = set(stored_days(lake, _PROOF, *where))
     paths = {day: DayPaths.of(dataset, day).certificates for day in days if day in merged}
     read, sizes = describe_many(lake, paths, CERTIFICATE_SCHEMA), stored_sizes(lake, "klines", *where)
     parts = read.rows.partition_by("date")
     asked_for = pl.concat([read.rows.clear(), *(_asked_for(dataset, rows) for rows in parts)])
-    looks, newly_meant = second_looks(lake, dataset, asked_for, today), NewlyMeant.of(lake, dataset)
+    newly_meant = NewlyMeant.of(lake, dataset)
     daily = [interval for interval in dataset.resample if isinstance(interval, Interval)]
     made = {interval: set(stored_days(lake, "resampled_klines", *dataset.prefix, str(interval))) for interval in daily}
 
@@ -130,10 +151,10 @@ def _problems(lake: Lake, dataset: Dataset, days: Sequence[date], said: Said, to
         yield from _of_certificates(dataset, day, certificates, closable)
         if unasked := newly_meant.on(day, frozenset(certificates["symbol"])):
             yield f"was never asked for {_symbols(unasked)} that the filter means now"
-        yield from _to_look_at(looks, day)
         yield from (f"resampled_klines_{interval} is missing" for interval in daily if day not in made[interval])
 
-    return problems((read.rows, read.damaged), days, paths, said, wrong)
+    found = problems((read.rows, read.damaged), days, paths, said, wrong)
+    return _Found(found, second_looks(lake, dataset, asked_for, today))
 
 
 def problems(
@@ -170,9 +191,9 @@ def _of_certificates(dataset: Dataset, day: date, rows: pl.DataFrame, closable: 
 
 def _to_look_at(looks: SecondLooks, day: date) -> Iterator[str]:
     if ended := looks.ended.get(day):
-        yield f"may be told the end of {_symbols(ended)} by now"
+        yield f"may be told the end of {_symbols(len(ended))} by now"
     if damaged := looks.damaged.get(day):
-        yield f"has a damaged archive to be tried again, {_symbols(damaged)}"
+        yield f"has a damaged archive to be tried again, {_symbols(len(damaged))}"
 
 
 def _asked_for(dataset: Dataset, certificates: pl.DataFrame) -> pl.DataFrame:

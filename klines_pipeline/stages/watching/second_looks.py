@@ -1,12 +1,12 @@
 """Days of which another run would know more today, by what the ledgers say: ends of life that the bucket tells by now,
 and damaged archives that are due for another try. No network.
 
-How a listing is read is the exchange's affair; here the same is concluded from the archives that the lake holds, so
-that a day is asked for when the answer has changed, and not before.
+The rule by which a run concludes from the bucket is applied to the archives that the lake holds, so that a day is asked
+for when the answer has changed, and not before. The two may differ: the bucket loses archives, and cannot always be
+asked. So each look has a name, which is another one only after twice as long.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -16,6 +16,7 @@ from klines_pipeline.domain.dataset import Dataset
 from klines_pipeline.domain.lateness import LONGEST_ACCIDENT, LONGEST_DELAY, OVERDUE
 from klines_pipeline.domain.states import ArchiveState, Life, Reason
 from klines_pipeline.domain.utc_day import days_between
+from klines_pipeline.klines.archive_life import ArchiveHistory
 from klines_pipeline.klines.ledgers import ARCHIVE_SCHEMA
 from klines_pipeline.klines.schema import UTC_TIME
 from klines_pipeline.stages.verdict import DAMAGED, FETCHED, is_due_again
@@ -31,11 +32,13 @@ _PLACE = ["date", "symbol"]
 
 @dataclass(frozen=True, slots=True)
 class SecondLooks:
-    """How many symbols of a day a second look is for."""
+    """What a second look at a day is for: by day, a name each symbol, `SOLUSDT:3`. The number grows when the look has
+    been due for twice as long, so that one that told nothing is repeated ever more seldom.
+    """
 
-    ended: Mapping[date, int]
-    """The bucket tells by now that their last archive was their last."""
-    damaged: Mapping[date, int]
+    ended: Mapping[date, Sequence[str]]
+    """The archives of others tell by now that their last archive was their last."""
+    damaged: Mapping[date, Sequence[str]]
     """Their archive could not be read or verified, and has rested long enough."""
 
 
@@ -44,11 +47,24 @@ def second_looks(lake: Lake, dataset: Dataset, certificates: pl.DataFrame, today
     suspects = _suspects(certificates, today)
     ledgers = _ledgers(lake, dataset, {*certificates["date"]}, {*suspects["date"]})
     damaged = ledgers.filter(pl.col("state").is_in(list(DAMAGED))).join(certificates, on=_PLACE, how="semi")
-    due = (is_due_again(seen, at, today) for seen, at in damaged.select("first_seen_at", "fetched_at").iter_rows())
     return SecondLooks(
-        ended=Counter(_ended(suspects.join(ledgers, on=_PLACE), _Held.of(ledgers))),
-        damaged=Counter(damaged.filter(pl.Series(list(due), dtype=pl.Boolean))["date"]),
+        ended=_by_day(_ended(suspects.join(ledgers, on=_PLACE), _Held.of(ledgers), today), today),
+        damaged=_by_day(_damaged(damaged, today), today),
     )
+
+
+def _by_day(looks: Iterable[tuple[date, str, date]], today: date) -> dict[date, list[str]]:
+    """Names of the looks at each day; they come as day, symbol, and since when more may be known."""
+    named = dict[date, list[str]]()
+    for day, symbol, since in sorted(looks):
+        named.setdefault(day, []).append(f"{symbol}:{(today - since).days.bit_length()}")
+    return named
+
+
+def _damaged(ledgers: pl.DataFrame, today: date) -> Iterator[tuple[date, str, date]]:
+    for day, symbol, seen, at in ledgers.select(*_PLACE, "first_seen_at", "fetched_at").iter_rows():
+        if is_due_again(seen, at, today):
+            yield day, symbol, at.date() if at else day
 
 
 def _suspects(certificates: pl.DataFrame, today: date) -> pl.DataFrame:
@@ -74,34 +90,31 @@ def _ledgers(lake: Lake, dataset: Dataset, days: Collection[date], suspected: Co
 class _Held:
     """Days of which the lake has an archive, for better or worse: of each symbol, and of anybody."""
 
-    days: Mapping[str, Collection[date]]
+    histories: Mapping[str, ArchiveHistory]
     anybody: Collection[date]
 
     @classmethod
     def of(cls, ledgers: pl.DataFrame) -> "_Held":
         rows = ledgers.filter(pl.col("state").is_in(list(FETCHED)))
         days = rows.group_by("symbol").agg("date").iter_rows()
-        return cls({symbol: frozenset(held) for symbol, held in days}, frozenset(rows["date"]))
+        return cls({symbol: ArchiveHistory(frozenset(held)) for symbol, held in days}, frozenset(rows["date"]))
 
-    def ends_on(self, symbol: str, day: date) -> bool:
-        """Whether this archive is the last one before a hole too long for an accident."""
-        coming = days_between(day + _ONE_DAY, day + LONGEST_ACCIDENT)
-        return day + _ONE_DAY in self.anybody and not any(later in self.days[symbol] for later in coming)
+    def ends_on(self, symbol: str, day: date, today: date) -> bool:
+        """Whether this archive is the symbol's last one."""
+        return self.histories[symbol].ends_on(day, today=today, venue_days=self.anybody)
 
-    def ended_before(self, symbol: str, day: date) -> bool:
-        """Whether the day lies in such a hole, or after all archives of the symbol."""
-        held = self.days.get(symbol, ())
-        last = max((known for known in held if day - LONGEST_DELAY <= known < day), default=None)
-        following = min((known for known in held if known > day), default=date.max)
-        return day in self.anybody and last is not None and following - last - _ONE_DAY > LONGEST_ACCIDENT
+    def ended_before(self, symbol: str, day: date, today: date) -> bool:
+        """Whether the day lies in a hole between lives, or after all archives of the symbol."""
+        known = self.histories.get(symbol, ArchiveHistory(frozenset()))
+        return known.life(day, today=today, venue_days=self.anybody) in (Life.DELISTED, Life.PERHAPS_DELISTED)
 
 
-def _ended(suspects: pl.DataFrame, held: _Held) -> Iterator[date]:
-    """The day of each suspect of which it can be told that a life ended on it, or before."""
+def _ended(suspects: pl.DataFrame, held: _Held, today: date) -> Iterator[tuple[date, str, date]]:
+    """The suspects of which it can be told that a life ended on their day, or before."""
     told = pl.col("error").str.split(": ").list.first().is_in([str(edge) for edge in Life]).fill_null(value=False)
     for row in suspects.filter(~told).iter_rows(named=True):
         day, symbol, state = row["date"], row["symbol"], row["state"]
-        if row["whole"] and state == ArchiveState.NOT_PUBLISHED and held.ended_before(symbol, day):
-            yield day
-        if not row["whole"] and state in FETCHED and held.ends_on(symbol, day):
-            yield day
+        if row["whole"] and state == ArchiveState.NOT_PUBLISHED and held.ended_before(symbol, day, today):
+            yield day, symbol, day
+        if not row["whole"] and state in FETCHED and held.ends_on(symbol, day, today):
+            yield day, symbol, day

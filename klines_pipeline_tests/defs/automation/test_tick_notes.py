@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from klines_pipeline.defs.automation.run_requests import FIRST, RunRequester
-from klines_pipeline.defs.automation.tick_notes import RUN_KEY, TickNotes
+from klines_pipeline.defs.automation.tick_notes import RUN_KEY, TickNotes, Waits, turn
 from klines_pipeline.defs.unpublished import open_pools, remember, remembered
 from klines_pipeline.domain.wanted import Kind, Wanted
 
@@ -76,11 +76,53 @@ def test_a_request_that_the_daemon_dropped_is_made_again_after_some_minutes(inst
     assert len(asker(instance).ask([wish(Kind.PUBLISHED, DAY)]).runs) == 1
 
 
-@pytest.mark.parametrize("kept", ["", "{", "[]", '{"asked": {"key": ["2025-03-01"]}}', '{"waits": {"news": 1}}'])
-def test_notes_that_nobody_can_read_are_none(instance: dg.DagsterInstance, kept: str) -> None:
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "",
+        "{",
+        "[]",
+        '{"asked": {"key": ["2025-03-01"]}}',
+        '{"asked": {"key": ["1", "yesterday", "2025-03-04T09:00:00+00:00"]}}',
+        '{"asked": {"key": ["2025-03-01", "2025-03-01", "2025-03-04T09:00:00"]}}',
+        '{"waits": {"news": 1}}',
+        '{"waits": {"news": [1, "tomorrow"]}}',
+        '{"waits": {"news": [1, "2025-03-04T09:00:00"]}}',
+        '{"waits": {"news": ["twice", "2025-03-04T09:00:00+00:00"]}}',
+        '{"waits": {"news": [Infinity, "2025-03-04T09:00:00+00:00"]}}',
+    ],
+)
+def test_notes_that_nobody_can_read_are_none_and_no_tick_raises(instance: dg.DagsterInstance, kept: str) -> None:
     remember(instance, PLACE, kept)
 
     assert TickNotes.read(instance, DATASET) == TickNotes()
+    assert len(asker(instance).ask([wish(Kind.PUBLISHED, DAY)]).runs) == 1
+
+
+def test_notes_are_read_as_they_were_left(instance: dg.DagsterInstance) -> None:
+    left = TickNotes(waits={"news": Waits(3, NOW + timedelta(minutes=20)), "old": Waits(1, NOW)})
+    left.ask("key", DAY, DAY + timedelta(days=1))
+    left.write(instance, DATASET, NOW)
+
+    found = TickNotes.read(instance, DATASET)
+
+    assert found.asked == left.asked
+    assert found.waits == {"news": left.waits["news"]}, "what is due is left out"
+
+
+def test_a_tick_waits_for_those_of_its_own_dataset_only(instance: dg.DagsterInstance) -> None:
+    def tick() -> int:
+        return len(asker(instance).ask([wish(Kind.PUBLISHED, DAY)]).runs)
+
+    with ThreadPoolExecutor(1) as thread:
+        with turn(DATASET):
+            own = thread.submit(tick)
+            with pytest.raises(TimeoutError):
+                own.result(0.2)
+        assert own.result(60) == 1
+        with turn("okx/spot/klines_1m"):
+            remember(instance, PLACE, "")
+            assert thread.submit(tick).result(60) == 1
 
 
 @contextmanager

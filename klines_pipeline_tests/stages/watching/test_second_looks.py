@@ -18,6 +18,9 @@ NAMES = ("BTCUSDT", "SOLUSDT")
 PATTERN = SymbolFilter(match=f"^({'|'.join(NAMES)})$")
 
 
+THREE = make_dataset("BTCUSDT", "ETHUSDT", "SOLUSDT", interval="1h", start=str(FIRST))
+
+
 def dataset_of(market: str, *, named: bool) -> Dataset:
     """Two symbols, by name or by a filter."""
     names, chosen = (NAMES, None) if named else ((), PATTERN)
@@ -59,6 +62,72 @@ def test_the_days_around_a_delisting_are_asked_for_once_each_as_soon_as_the_buck
         else:
             for table in ("ledger/certificates", "ledger/archives"):
                 assert read_day(lake, table, str(day), **where)["symbol"].to_list() == ["BTCUSDT"]
+
+
+def test_an_end_is_told_though_the_bellwethers_archive_of_the_next_day_is_lost(
+    exchange: EmbeddedExchange, lake: Lake, ingest: Run
+) -> None:
+    """In the bucket and in the lake, anybody's archive is witness enough."""
+    exchange.delist("SOLUSDT", datetime.combine(LAST, time(12), UTC))
+    exchange.hold_publication("BTCUSDT", LAST + timedelta(days=1), until=None)
+
+    wishes = live(exchange, lake, ingest, THREE)
+
+    told = [*days_between(LAST, LAST + timedelta(days=7))]
+    assert [wish for wish in wishes if "end of" in wish[1]] == [
+        (day + timedelta(days=4), f"1 day(s): {day} may be told the end of 1 symbol by now") for day in told
+    ]
+    reasons = [certificate(lake, "SOLUSDT", str(day), interval="1h")["reason"] for day in told]
+    assert reasons == ["delisted"] * 8
+
+
+def test_what_the_lake_concludes_and_the_bucket_does_not_is_the_same_news_until_twice_as_long_after(
+    exchange: EmbeddedExchange, lake: Lake, ingest: Run
+) -> None:
+    """The others' archives of the day after were taken in, and are gone from the bucket: no run learns of the end."""
+    exchange.delist("SOLUSDT", datetime.combine(LAST, time(12), UTC))
+    after = LAST + timedelta(days=1)
+    for day in days_between(FIRST, after):
+        exchange.set_clock(datetime.combine(day + timedelta(days=1), time(10), UTC))
+        ingest(THREE, str(day))
+    for name in ("BTCUSDT", "ETHUSDT"):
+        key = f"data/spot/daily/klines/{name}/1h/{name}-1h-{after}.zip"
+        exchange.remove_object(key)
+        exchange.remove_object(f"{key}.CHECKSUM")
+
+    asked = dict[tuple[date, str], list[int]]()
+    for age in range(1, 41):
+        today = LAST + timedelta(days=age)
+        exchange.set_clock(datetime.combine(today, time(10), UTC))
+        for wish in older_repairs(lake, THREE, [LAST], today, {}, 31):
+            assert wish.once
+            asked.setdefault((LAST, wish.digest([LAST])), []).append(age)
+            ingest(THREE, str(LAST))
+
+    assert certificate(lake, "SOLUSDT", str(LAST), interval="1h")["reason"] == "exchange_halt"
+    assert [ages[0] for ages in asked.values()] == [4, 8, 16, 32]
+
+
+def test_a_damaged_archive_that_is_gone_from_the_bucket_is_looked_for_ever_more_seldom(
+    exchange: EmbeddedExchange, lake: Lake, ingest: Run
+) -> None:
+    day, dataset = date(2025, 2, 20), make_dataset("BTCUSDT", interval="1h", start="2025-02-20")
+    exchange.add_fault(**DAMAGE["checksum_mismatch"])
+    exchange.set_clock(datetime(2025, 2, 21, 8, tzinfo=UTC))
+    ingest(dataset, str(day))
+    exchange.hold_publication("BTCUSDT", day, until=None)
+
+    asked = dict[str, int]()
+    for age in range(1, 41):
+        today = date(2025, 2, 21) + timedelta(days=age)
+        exchange.set_clock(datetime.combine(today, time(10), UTC))
+        for wish in wanted_repairs(lake, dataset, [day], today, {}):
+            assert wish.once
+            if asked.setdefault(wish.digest([day]), age) == age:
+                ingest(dataset, str(day))
+
+    assert archive_entry(lake, "BTCUSDT", str(day), interval="1h")["state"] == "checksum_mismatch"
+    assert [*asked.values()] == [1, 2, 4, 8, 16, 32]
 
 
 def test_archives_lost_for_some_days_are_no_end(exchange: EmbeddedExchange, lake: Lake, ingest: Run) -> None:

@@ -24,6 +24,35 @@ def test_a_symbol_delisted_or_taken_out_of_the_configuration_is_not_waited_for(
     assert narrow.wants(at(5, 3)).reason == "2025-03-04: 1 of 1 symbols published"
 
 
+def test_a_symbol_of_whose_day_rest_has_nothing_holds_the_others_back_no_day(
+    exchange: EmbeddedExchange, lake: Lake
+) -> None:
+    """Delisted yesterday: four days pass until the bucket tells, and two of three are fewer than 95 %."""
+    exchange.delist("SOLUSDT", at(3, 12))
+    names = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+    watched = Watcher(exchange, lake, replace(DATASET, symbols=names))
+    exchange.set_clock(at(4, 12))
+    watched.run((date(2025, 3, 2), date(2025, 3, 3)))
+    assert watched.waits(at(5, 3)) == "2025-03-04: 2 of 3 symbols published."
+    exchange.set_clock(at(5, 0, 10))
+
+    watched.run((date(2025, 3, 4),))
+
+    assert watched.wants(at(5, 4)).reason == "2025-03-04: 2 of 2 symbols published"
+
+
+def test_where_rest_has_nothing_of_anybody_all_are_waited_for(exchange: EmbeddedExchange, lake: Lake) -> None:
+    watched = Watcher(exchange, lake, replace(DATASET, symbols=("BTCUSDT", "ETHUSDT", "SOLUSDT")))
+    exchange.set_clock(at(4, 12))
+    watched.run((date(2025, 3, 2), date(2025, 3, 3)))
+    exchange.hold_publication("SOLUSDT", date(2025, 3, 4), until=None)
+    exchange.add_fault(kind="status", status=200, body="[]", match="/api/v3/klines")
+    exchange.set_clock(at(5, 0, 10))
+    watched.run((date(2025, 3, 4),))
+
+    assert watched.waits(at(5, 4)) == "2025-03-04: 2 of 3 symbols published."
+
+
 def test_a_filter_waits_for_those_who_traded_the_day_before(exchange: EmbeddedExchange, lake: Lake) -> None:
     chosen = SymbolFilter(quote=("USDT",), match="^(BTC|LUNA|ETH)USDT$")
     filtered = Watcher(exchange, lake, replace(DATASET, symbols=(), chosen=chosen))
