@@ -9,7 +9,7 @@ import pytest
 
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline_tests.stages.watching.published_days.watcher import DAY, SYMBOLS, Watcher, at
+from klines_pipeline_tests.stages.watching.published_days.watcher import Watcher, at, one_a_minute
 
 
 @pytest.fixture(scope="package")
@@ -30,9 +30,7 @@ def two_days(running: EmbeddedExchange, tmp_path_factory: pytest.TempPathFactory
 def exchange(running: EmbeddedExchange) -> EmbeddedExchange:
     """The archives of DAY come from 02:00 on, one a minute."""
     running.clear_faults()
-    for place, symbol in enumerate(SYMBOLS):
-        running.hold_publication(symbol, DAY, until=at(5, 2, place))
-    running.set_clock(at(5, 0, 30))
+    one_a_minute(running)
     return running
 
 

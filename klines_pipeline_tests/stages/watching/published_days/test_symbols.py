@@ -1,5 +1,6 @@
 """Whose archives are waited for: delisted symbols, filters, names that klines.yaml cannot mean."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
@@ -9,7 +10,7 @@ from klines_pipeline.domain.errors import ConfigurationError, UnknownNameError
 from klines_pipeline.domain.universe import SymbolFilter
 from klines_pipeline.simulator.server import EmbeddedExchange
 from klines_pipeline.storage.lake import Lake
-from klines_pipeline_tests.stages.watching.published_days.watcher import DATASET, Watcher, at
+from klines_pipeline_tests.stages.watching.published_days.watcher import DATASET, Watcher, at, one_a_minute
 
 
 def test_a_symbol_delisted_or_taken_out_of_the_configuration_is_not_waited_for(
@@ -24,11 +25,20 @@ def test_a_symbol_delisted_or_taken_out_of_the_configuration_is_not_waited_for(
     assert narrow.wants(at(5, 3)).reason == "2025-03-04: 1 of 1 symbols published"
 
 
+@pytest.fixture
+def without_solusdt() -> Iterator[EmbeddedExchange]:
+    """An exchange of its own: a symbol once delisted is so for every test after."""
+    with EmbeddedExchange(rate=0, now=at(4, 12)) as exchange:
+        one_a_minute(exchange)
+        exchange.delist("SOLUSDT", at(3, 12))
+        yield exchange
+
+
 def test_a_symbol_of_whose_day_rest_has_nothing_holds_the_others_back_no_day(
-    exchange: EmbeddedExchange, lake: Lake
+    without_solusdt: EmbeddedExchange, lake: Lake
 ) -> None:
     """Delisted yesterday: four days pass until the bucket tells, and two of three are fewer than 95 %."""
-    exchange.delist("SOLUSDT", at(3, 12))
+    exchange = without_solusdt
     names = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
     watched = Watcher(exchange, lake, replace(DATASET, symbols=names))
     exchange.set_clock(at(4, 12))

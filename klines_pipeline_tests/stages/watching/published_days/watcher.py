@@ -30,6 +30,13 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
     return datetime(2025, 3, day, hour, minute, tzinfo=UTC)
 
 
+def one_a_minute(exchange: EmbeddedExchange) -> None:
+    """It is half past midnight after DAY, whose archives come from 02:00 on."""
+    for place, symbol in enumerate(SYMBOLS):
+        exchange.hold_publication(symbol, DAY, until=at(5, 2, place))
+    exchange.set_clock(at(5, 0, 30))
+
+
 @dataclass(slots=True)
 class Watcher:
     """Ticks of one dataset and the runs they ask for, with the cursor in between."""
