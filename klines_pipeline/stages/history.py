@@ -36,6 +36,7 @@ from klines_pipeline.storage.lake import Lake
 from klines_pipeline.storage.layout import DayPaths
 from klines_pipeline.storage.tables import read_table, to_parquet
 
+_UNKNOWN = (None, None, None)
 LOG = logging.getLogger(__name__)
 Seen = Mapping[str, Sequence[RevisionEntry]]
 """Versions by symbol, in order."""
@@ -108,8 +109,6 @@ class History:
             for symbol, revision, state in rows.select("symbol", "revision", "state").iter_rows()
         }
 
-    # ---- how a version differs from the one before
-
     def differences(
         self, before: RevisionEntry | None, rows: pl.DataFrame
     ) -> tuple[int | None, int | None, int | None]:
@@ -120,7 +119,7 @@ class History:
         if old is None:
             words = "%s %s %s: what changed since revision %d cannot be told; its bytes are not the ones seen."
             LOG.warning(words, self.dataset, self.day, before.symbol, before.revision)
-            return None, None, None
+            return _UNKNOWN
         return row_changes(old, rows)
 
     def _rows(self, version: RevisionEntry) -> pl.DataFrame | None:
@@ -131,8 +130,6 @@ class History:
         except (DamagedFileError, CorruptArchiveError):
             return None
 
-    # ---- versions told again from the bytes kept
-
     def _versions(self, entry: ArchiveEntry, seen: Sequence[RevisionEntry]) -> list[RevisionEntry]:
         """The versions up to the one in use. Of older ones the file's time stands for when they were seen."""
         held = {version.revision: version for version in seen}
@@ -140,10 +137,12 @@ class History:
         known = {version.sha256 for version in seen}
         found = [(digest, time) for digest, time in self._kept(entry) if digest not in known]
         for number, (digest, time) in zip(free, found, strict=False):
-            held[number] = _version(entry, self.day, number, digest, time)
+            older = replace(
+                entry, revision=number, sha256_actual=digest, first_seen_at=time, etag=None, last_modified=None
+            )
+            held[number] = revision_of(older, self.day, _UNKNOWN)
         if entry.revision not in held:
-            current = _version(entry, self.day, entry.revision, entry.sha256_actual or "", entry.first_seen_at)
-            held[entry.revision] = replace(current, etag=entry.etag, last_modified=entry.last_modified)
+            held[entry.revision] = revision_of(entry, self.day, _UNKNOWN)
         versions, before = list[RevisionEntry](), None
         for number in sorted(held):
             version = held[number]
@@ -156,7 +155,7 @@ class History:
 
     def _compared(self, version: RevisionEntry, before: RevisionEntry | None) -> RevisionEntry:
         rows, unknown = self._rows(version), before is None and version.revision > 1
-        added, removed, changed = (None, None, None) if rows is None or unknown else self.differences(before, rows)
+        added, removed, changed = _UNKNOWN if rows is None or unknown else self.differences(before, rows)
         return replace(version, rows_added=added, rows_removed=removed, rows_changed=changed)
 
     def _kept(self, entry: ArchiveEntry) -> list[tuple[str, datetime]]:
@@ -172,17 +171,19 @@ class History:
         return sorted(times.items(), key=lambda found: found[1])
 
 
-def _version(entry: ArchiveEntry, day: date, number: int, digest: str, seen_at: datetime | None) -> RevisionEntry:
+def revision_of(entry: ArchiveEntry, day: date, changes: tuple[int | None, int | None, int | None]) -> RevisionEntry:
+    """The ledger's row of an entry's version; `changes`: rows added, removed and changed since the one before."""
+    added, removed, changed = changes
     return RevisionEntry(
         symbol=entry.symbol,
         date=day,
         key=entry.key,
-        revision=number,
-        sha256=digest,
-        etag=None,
-        last_modified=None,
-        seen_at=seen_at,
-        rows_added=None,
-        rows_removed=None,
-        rows_changed=None,
+        revision=entry.revision,
+        sha256=entry.sha256_actual or "",
+        etag=entry.etag,
+        last_modified=entry.last_modified,
+        seen_at=entry.first_seen_at,
+        rows_added=added,
+        rows_removed=removed,
+        rows_changed=changed,
     )

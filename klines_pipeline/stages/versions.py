@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +12,7 @@ import polars as pl
 from klines_pipeline.domain.states import ArchiveState
 from klines_pipeline.exchanges.protocols import FetchedArchive, PublishedArchive
 from klines_pipeline.klines.ledgers import REVISION_SCHEMA, ArchiveEntry, RevisionEntry, to_frame
-from klines_pipeline.stages.history import History, Seen
+from klines_pipeline.stages.history import History, Seen, revision_of
 from klines_pipeline.stages.verdict import is_current
 from klines_pipeline.storage import layout
 from klines_pipeline.storage.funding_layout import FundingPaths
@@ -73,24 +72,6 @@ def _change(keeping: Keeping, entry: ArchiveEntry, seen: Sequence[RevisionEntry]
     rows = keeping.rows.filter(pl.col("symbol") == entry.symbol)
     before = seen[-1] if seen else None
     return revision_of(entry, keeping.history.day, keeping.history.differences(before, rows))
-
-
-def revision_of(entry: ArchiveEntry, day: date, changes: tuple[int | None, int | None, int | None]) -> RevisionEntry:
-    """The ledger's row of a version just seen; `changes`: rows added, removed and changed since the one before."""
-    added, removed, changed = changes
-    return RevisionEntry(
-        symbol=entry.symbol,
-        date=day,
-        key=entry.key,
-        revision=entry.revision,
-        sha256=entry.sha256_actual or "",
-        etag=entry.etag,
-        last_modified=entry.last_modified,
-        seen_at=entry.first_seen_at,
-        rows_added=added,
-        rows_removed=removed,
-        rows_changed=changed,
-    )
 
 
 def record(lake: Lake, paths: DayPaths | FundingPaths, changes: Iterable[RevisionEntry | None]) -> None:

@@ -11,8 +11,9 @@ from klines_pipeline.funding.merge import row_changes
 from klines_pipeline.funding.schema import SETTLEMENT_SCHEMA
 from klines_pipeline.klines.ledgers import ArchiveEntry, RevisionEntry
 from klines_pipeline.stages.funding.state import MirrorRows
+from klines_pipeline.stages.history import revision_of
 from klines_pipeline.stages.verdict import SETTLED
-from klines_pipeline.stages.versions import path_of, put_aside, revision_of
+from klines_pipeline.stages.versions import path_of, put_aside
 from klines_pipeline.storage import layout
 from klines_pipeline.storage.funding_layout import FundingPaths
 
